@@ -1,0 +1,255 @@
+"""Who is calling, and with which Wiv credential? The gateway's only door into this app.
+
+A presented credential is decided by look-up, never by its shape: an API key and an opaque token
+look alike. In this order:
+
+1. A live row of ours: no question to PropelAuth.
+2. Any other trace of it here (expired, revoked, cleaned up): refused, whatever PropelAuth thinks.
+3. A JWT, recognisable by its three segments: checked with PropelAuth's public key.
+4. Anything else may be an API key its owner brought: PropelAuth decides, for a minute.
+"""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Literal, TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connections
+from django.utils import timezone
+
+from oauth_bridge import own_credentials
+from oauth_bridge.encryption import decrypt
+from oauth_bridge.errors import SecretUnreadable
+from oauth_bridge.families import revoke_family
+from oauth_bridge.models import AccessToken, Application, EndUserApiKey, TokenKind, User
+from oauth_bridge.own_credentials import CredentialRefused, Owner, OwnerUnknown, is_jwt
+from oauth_bridge.secret import Secret
+
+__all__ = [
+    "CredentialError",
+    "InvalidCredential",
+    "Secret",
+    "TokenGrant",
+    "VerdictUnavailable",
+    "confirm",
+    "find_grant",
+    "find_key_owner",
+    "is_jwt",
+    "scopes_offered",
+]
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["api_key", "opaque", "own_api_key", "jwt"]
+ALL_SCOPES = frozenset(settings.SCOPES)
+T = TypeVar("T")
+
+# Their own threads: the event loop's ORM calls would otherwise share one, and a PropelAuth that
+# hangs must not hold up look-ups in the database.
+_database = ThreadPoolExecutor(max_workers=8, thread_name_prefix="credentials-database")
+_upstream = ThreadPoolExecutor(max_workers=8, thread_name_prefix="credentials-propelauth")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrant:
+    """What one presented credential stands for, true at the moment it was looked up.
+
+    `subject` is PropelAuth's user id. `credential` is what goes to Wiv, and is the presented token
+    itself for every kind but "opaque". `client_name` is the client's own claim: show, never trust.
+    """
+
+    kind: Kind
+    subject: str
+    organization_id: str
+    client_id: str
+    client_name: str
+    scopes: frozenset[str]
+    credential: Secret
+    expires_at: datetime | None
+
+
+class CredentialError(Exception):
+    """A credential that can't be used now. The client is told `description`, the log `reason`."""
+
+    def __init__(self, description: str, *, reason: str = "") -> None:
+        super().__init__(reason or description)
+        self.description = description
+
+
+class InvalidCredential(CredentialError):
+    """Unknown, expired, revoked, or for another resource: 401 with `error="invalid_token"`."""
+
+
+class VerdictUnavailable(CredentialError):
+    """PropelAuth had to be asked and didn't answer: 503 with `Retry-After`."""
+
+
+async def find_grant(credential: Secret, resource: str) -> TokenGrant:
+    """The grant behind a presented token or API key, for use at `resource` (a canonical URL).
+
+    Raises InvalidCredential or VerdictUnavailable.
+    """
+    grant = await _run(_database, partial(_find_issued, credential, resource))
+    if grant is not None:
+        return grant
+    owner = await _find_owner(credential)
+    return _own_grant(credential, owner)
+
+
+async def find_key_owner(api_key: Secret, grant: TokenGrant) -> TokenGrant:
+    """`grant` with another Wiv API key behind it (the `_wiv_api_key` argument), owner included.
+
+    The connection's scopes stay. Raises InvalidCredential or VerdictUnavailable.
+    """
+    await _run(_database, partial(_refuse_what_we_issued, api_key))
+    owner = await _find_owner(api_key)
+    return dataclasses.replace(
+        grant,
+        kind="own_api_key",
+        subject=owner.subject,
+        organization_id=owner.organization_id,
+        credential=api_key,
+    )
+
+
+async def confirm(grant: TokenGrant) -> bool:
+    """Ask PropelAuth again, once, after Wiv answered 401. False means: it's gone, and now revoked.
+
+    True also when PropelAuth doesn't answer: only its verdict revokes.
+    """
+    ask_again: dict[Kind, Callable[[Secret], object]] = {
+        "api_key": own_credentials.require_known,
+        "opaque": own_credentials.require_known,
+        "own_api_key": own_credentials.revalidate,
+        "jwt": own_credentials.verify_jwt,
+    }
+    try:
+        await _run(_upstream, partial(ask_again[grant.kind], grant.credential))
+    except OwnerUnknown:
+        return True
+    except CredentialRefused:
+        await _run(_database, partial(_revoke_by_key, grant.credential))
+        return False
+    return True
+
+
+def scopes_offered() -> Mapping[str, str]:
+    """Scope -> what it lets a client do, in the words of the consent page."""
+    scopes: Mapping[str, str] = settings.SCOPES
+    return scopes
+
+
+# Credentials we issued -----------------------------------------------------------------------
+
+
+def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
+    """The grant of a token of ours; None for a credential we have never seen."""
+    token = (
+        AccessToken.objects.select_related("user", "application", "api_key")
+        .filter(token_checksum=credential.checksum())
+        .first()
+    )
+    if token is None:
+        _refuse_what_we_issued(credential)
+        return None
+    user, application = _require_usable(token, resource)
+    return TokenGrant(
+        kind="opaque" if token.kind == TokenKind.OPAQUE else "api_key",
+        subject=str(user.propelauth_user_id),
+        organization_id=token.organization_id,
+        client_id=application.client_id,
+        client_name=application.name,
+        scopes=frozenset(token.scope.split()),
+        credential=_upstream_credential(token, credential),
+        expires_at=token.expires,
+    )
+
+
+def _require_usable(token: AccessToken, resource: str) -> tuple[User, Application]:
+    if token.expires <= timezone.now():
+        raise InvalidCredential("The access token has expired.")
+    if token.user is None or not token.user.is_active:
+        raise InvalidCredential("The access token was revoked.", reason="user inactive")
+    if token.application is None or token.application.blocked_at is not None:
+        raise InvalidCredential("The access token was revoked.", reason="client blocked")
+    if resource not in token.resource:
+        raise InvalidCredential("The access token is for another resource.")
+    return token.user, token.application
+
+
+def _upstream_credential(token: AccessToken, presented: Secret) -> Secret:
+    if token.kind == TokenKind.API_KEY:
+        return presented
+    try:
+        return decrypt(token.api_key.encrypted_secret)
+    except SecretUnreadable as error:
+        raise InvalidCredential(
+            "The access token was revoked.", reason="encrypted key unreadable"
+        ) from error
+
+
+def _refuse_what_we_issued(credential: Secret) -> None:
+    """A key we made is never somebody's own key, unless they asked for it on /connect."""
+    key = EndUserApiKey.objects.filter(checksum=credential.checksum()).first()
+    if key is None:
+        return
+    if key.purpose != EndUserApiKey.Purpose.CONNECT or not key.is_live or not key.user.is_active:
+        raise InvalidCredential("The access token was revoked.", reason="key of ours, not live")
+
+
+def _revoke_by_key(credential: Secret) -> None:
+    key = EndUserApiKey.objects.filter(checksum=credential.checksum()).first()
+    if key is not None and key.token_family is not None:
+        revoke_family(key.token_family)
+
+
+# Credentials users bring ---------------------------------------------------------------------
+
+
+async def _find_owner(credential: Secret) -> Owner:
+    check = own_credentials.verify_jwt if is_jwt(credential) else own_credentials.verify_api_key
+    try:
+        return await _run(_upstream, partial(check, credential))
+    except CredentialRefused as error:
+        raise InvalidCredential(
+            "The credential isn't valid here, has expired or was revoked.", reason=str(error)
+        ) from error
+    except OwnerUnknown as error:
+        raise VerdictUnavailable(
+            "The credential can't be checked just now.", reason=str(error)
+        ) from error
+
+
+def _own_grant(credential: Secret, owner: Owner) -> TokenGrant:
+    return TokenGrant(
+        kind="jwt" if is_jwt(credential) else "own_api_key",
+        subject=owner.subject,
+        organization_id=owner.organization_id,
+        client_id="own-credential",
+        client_name="",
+        scopes=ALL_SCOPES,
+        credential=credential,
+        expires_at=None,
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+async def _run(executor: Executor, function: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(executor, _guard, function)
+
+
+def _guard(function: Callable[[], T]) -> T:
+    """Once more on a fresh connection when the database dropped an idle one."""
+    try:
+        return function()
+    except (OperationalError, InterfaceError):
+        connections.close_all()
+        return function()

@@ -1,0 +1,59 @@
+"""A token family: every pair that came of one sign-in, and the API keys behind them."""
+
+import logging
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from oauth_bridge import outbox
+from oauth_bridge.errors import PropelAuthRefused
+from oauth_bridge.models import AccessToken, EndUserApiKey, RefreshToken, TokenKind
+from oauth_bridge.propelauth import propelauth
+
+logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def revoke_family(token_family: uuid.UUID) -> None:
+    """End a sign-in: its tokens stop working now, its keys are deleted at PropelAuth next."""
+    now = timezone.now()
+    RefreshToken.objects.filter(token_family=token_family, revoked=None).update(revoked=now)
+    AccessToken.objects.filter(token_family=token_family).delete()
+    outbox.revoke_keys(EndUserApiKey.objects.filter(token_family=token_family))
+    transaction.on_commit(outbox.deliver_soon)
+
+
+def retire(refresh_token: RefreshToken, *, after: datetime) -> None:
+    """Let a rotated pair live on for its grace period, for requests that are under way with it."""
+    access_token = refresh_token.access_token
+    if access_token is None or access_token.expires <= after:
+        return
+    AccessToken.objects.filter(pk=access_token.pk).update(expires=after)
+    if access_token.kind == TokenKind.API_KEY:
+        outbox.schedule_deletion([access_token.api_key], not_before=after)
+
+
+def membership_still_stands(token: RefreshToken) -> bool:
+    """Ask PropelAuth at every refresh; somebody blocked, deleted or removed loses the family.
+
+    Raises PropelAuthUnavailable: no answer is no verdict, and the client may try again.
+    """
+    if not token.user.is_active:
+        revoke_of(token)
+        return False
+    try:
+        person = propelauth().get_user(str(token.user.propelauth_user_id))
+    except PropelAuthRefused:
+        person = None
+    if person and person.enabled and person.is_member_of(token.organization_id):
+        return True
+    logger.info("refresh refused: user %s is no longer in the organization", token.user_id)
+    revoke_of(token)
+    return False
+
+
+def revoke_of(token: RefreshToken) -> None:
+    assert token.token_family is not None  # every row of ours has one
+    revoke_family(token.token_family)

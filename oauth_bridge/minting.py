@@ -1,0 +1,276 @@
+"""How /token comes by an access token without holding a transaction over HTTP.
+
+    claim   one short transaction: this redemption alone goes on, and its intent is written down
+    mint    PropelAuth makes the key; repeated for a while, because no client repeats /token
+    store   one short transaction (validator.save_bearer_token): the pair kept, the code consumed
+
+A crash between mint and store leaves a key that nobody was given; its row, written by the claim,
+names it by `mint_id`.
+"""
+
+import logging
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from oauthlib.common import Request as OAuthRequest
+from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
+
+from oauth_bridge import outbox
+from oauth_bridge.encryption import encrypt
+from oauth_bridge.errors import BridgeError, MintingFailed, PropelAuthError, PropelAuthRefused
+from oauth_bridge.families import revoke_family
+from oauth_bridge.models import Application, EndUserApiKey, Grant, RefreshToken, TokenKind, User
+from oauth_bridge.propelauth import MintedKey, propelauth
+from oauth_bridge.secret import Secret
+
+logger = logging.getLogger(__name__)
+
+# Prefixes let secret scanners name what they found.
+OPAQUE_PREFIX = "wivmcp_at_"
+REFRESH_PREFIX = "wivmcp_rt_"
+# The upstream key outlives its token a little, so that a call under way doesn't lose it.
+KEY_MARGIN = timedelta(minutes=5)
+PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """One access token in the making, from the claim to the store."""
+
+    id: uuid.UUID
+    kind: TokenKind
+    expires: datetime
+    token_family: uuid.UUID
+    organization_id: str
+    key: EndUserApiKey
+
+
+def generate_refresh_token(request: OAuthRequest, refresh_token: bool = True) -> str:
+    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def generate_access_token(request: OAuthRequest, refresh_token: bool = False) -> str:
+    """The toolkit's ACCESS_TOKEN_GENERATOR: called once the request is known to be good.
+
+    Leaves `request.mint` for the store. Raises InvalidGrantError for a code that another request
+    redeemed meanwhile, and MintingFailed when PropelAuth stays away.
+    """
+    claim = claim_code if request.grant_type == "authorization_code" else claim_refresh
+    mint = request.mint = claim(request, token_kind(request.scopes))
+    try:
+        minted = _obtain_key(mint)
+    except PropelAuthRefused as error:
+        logger.warning("PropelAuth refuses a key: %s", error)
+        revoke_family(mint.token_family)
+        raise InvalidGrantError(request=request) from error
+    except BridgeError:
+        abandon(mint)
+        raise
+    return _keep(mint, minted)
+
+
+def token_kind(scopes: list[str]) -> TokenKind:
+    """A raw key can do whatever its user can, so a grant that may not write never gets one."""
+    if "wiv:write" not in scopes:
+        return TokenKind.OPAQUE
+    return TokenKind(settings.ACCESS_TOKEN_KIND)
+
+
+def lifetime(kind: TokenKind) -> timedelta:
+    lifetimes: dict[TokenKind, timedelta] = {
+        TokenKind.API_KEY: settings.ACCESS_TOKEN_LIFETIME,
+        TokenKind.OPAQUE: settings.OPAQUE_TOKEN_LIFETIME,
+    }
+    return lifetimes[kind]
+
+
+# Claim ---------------------------------------------------------------------------------------
+
+
+def claim_code(request: OAuthRequest, kind: TokenKind) -> Mint:
+    """Waits while another request is minting for the same code: it may yet give up."""
+    deadline = time.monotonic() + settings.KEY_MINTING_PATIENCE.total_seconds()
+    while True:
+        mint = _try_claim_code(request, kind)
+        if mint is not None:
+            return mint
+        if Grant.objects.filter(pk=request.grant.pk).exclude(consumed_at=None).exists():
+            raise InvalidGrantError(request=request)
+        if time.monotonic() > deadline:
+            raise MintingFailed("another request holds the code")
+        time.sleep(PAUSE_SECONDS)
+
+
+@transaction.atomic
+def _try_claim_code(request: OAuthRequest, kind: TokenKind) -> Mint | None:
+    now = timezone.now()
+    mint_id = uuid.uuid4()
+    # A claim this old belongs to a worker that died.
+    abandoned = now - 2 * settings.KEY_MINTING_PATIENCE
+    claimed = (
+        Grant.objects.filter(pk=request.grant.pk, consumed_at=None)
+        .filter(Q(claim=None) | Q(claimed_at__lt=abandoned))
+        .update(claim=mint_id, claimed_at=now)
+    )
+    if not claimed:
+        return None
+    return _intend(
+        request, kind, mint_id, request.grant.token_family, request.grant.organization_id
+    )
+
+
+def claim_refresh(request: OAuthRequest, kind: TokenKind) -> Mint:
+    """A refresh is not exclusive: two that race inside the grace period both get a pair."""
+    token: RefreshToken = request.refresh_token_instance
+    assert token.token_family is not None  # every row of ours has one
+    reusable = None
+    if kind == TokenKind.OPAQUE:
+        reusable = (
+            EndUserApiKey.objects.filter(
+                token_family=token.token_family,
+                purpose=EndUserApiKey.Purpose.BEHIND_OPAQUE_TOKEN,
+                revoked_at=None,
+                expires__gt=timezone.now(),
+            )
+            .exclude(api_key_id=None)
+            .first()
+        )
+    if reusable is not None:
+        return _mint(uuid.uuid4(), kind, token.token_family, token.organization_id, reusable)
+    return _intend(request, kind, uuid.uuid4(), token.token_family, token.organization_id)
+
+
+def _intend(
+    request: OAuthRequest,
+    kind: TokenKind,
+    mint_id: uuid.UUID,
+    token_family: uuid.UUID,
+    organization_id: str,
+) -> Mint:
+    purposes = EndUserApiKey.Purpose
+    key = EndUserApiKey.objects.create(
+        mint_id=mint_id,
+        purpose=purposes.ACCESS_TOKEN
+        if kind == TokenKind.API_KEY
+        else purposes.BEHIND_OPAQUE_TOKEN,
+        user=request.user,
+        organization_id=organization_id,
+        application=request.client,
+        token_family=token_family,
+        name=request.client.name[:120],
+        expires=timezone.now() + lifetime(kind) + KEY_MARGIN,
+    )
+    return _mint(mint_id, kind, token_family, organization_id, key)
+
+
+def _mint(
+    mint_id: uuid.UUID,
+    kind: TokenKind,
+    token_family: uuid.UUID,
+    organization_id: str,
+    key: EndUserApiKey,
+) -> Mint:
+    return Mint(
+        id=mint_id,
+        kind=kind,
+        expires=timezone.now() + lifetime(kind),
+        token_family=token_family,
+        organization_id=organization_id,
+        key=key,
+    )
+
+
+# Mint ----------------------------------------------------------------------------------------
+
+
+def _obtain_key(mint: Mint) -> MintedKey | None:
+    """A new key, or None when the family's key goes on behind the next opaque token."""
+    if mint.key.api_key_id is None:
+        return patiently_create_key(mint.key)
+    expires = mint.expires + KEY_MARGIN
+    propelauth().extend_api_key(mint.key.api_key_id, expires)
+    EndUserApiKey.objects.filter(pk=mint.key.pk).update(expires=expires)
+    return None
+
+
+def patiently_create_key(key: EndUserApiKey) -> MintedKey:
+    """Raises MintingFailed, or PropelAuthRefused when asking again is no use."""
+    deadline = time.monotonic() + settings.KEY_MINTING_PATIENCE.total_seconds()
+    while True:
+        try:
+            return _create_key(key)
+        except PropelAuthRefused:
+            raise
+        except PropelAuthError as error:
+            logger.warning("minting a key failed: %s", error)
+            if time.monotonic() + PAUSE_SECONDS > deadline:
+                raise MintingFailed(str(error)) from error
+            time.sleep(PAUSE_SECONDS)
+
+
+def _create_key(key: EndUserApiKey) -> MintedKey:
+    application: Application | None = key.application
+    owner: User = key.user
+    return propelauth().create_api_key(
+        user_id=str(owner.propelauth_user_id),
+        organization_id=key.organization_id,
+        expires_at=key.expires,
+        metadata={
+            "issuer": settings.PUBLIC_URL,
+            "kind": key.purpose,
+            "mint_id": str(key.mint_id),
+            "family": str(key.token_family or ""),
+            "client": application.client_id if application else "",
+        },
+        display_name=f"{key.name or 'MCP client'} (wivmcp)",
+    )
+
+
+def _keep(mint: Mint, minted: MintedKey | None) -> str:
+    """Remember the key by id and checksum; the token that /token will answer with."""
+    if minted is not None:
+        remember_key(mint.key, minted)
+    if mint.kind == TokenKind.API_KEY:
+        assert minted is not None  # only an opaque token's key is used again
+        return minted.secret.reveal()
+    return OPAQUE_PREFIX + secrets.token_urlsafe(32)
+
+
+def remember_key(key: EndUserApiKey, minted: MintedKey) -> None:
+    key.api_key_id = minted.api_key_id
+    key.checksum = minted.secret.checksum()
+    if key.purpose == EndUserApiKey.Purpose.BEHIND_OPAQUE_TOKEN:
+        key.encrypted_secret = encrypt(minted.secret)
+    key.save(update_fields=["api_key_id", "checksum", "encrypted_secret"])
+
+
+def abandon(mint: Mint) -> None:
+    """Give the code back, so that it stays redeemable, and drop what was minted for it."""
+    Grant.objects.filter(claim=mint.id, consumed_at=None).update(claim=None, claimed_at=None)
+    if mint.key.mint_id == mint.id:
+        outbox.revoke_keys(EndUserApiKey.objects.filter(pk=mint.key.pk))
+
+
+def mint_connect_key(*, user: User, organization_id: str, name: str, expires: datetime) -> Secret:
+    """A key somebody asked for on /connect. Raises MintingFailed or PropelAuthRefused."""
+    key = EndUserApiKey.objects.create(
+        purpose=EndUserApiKey.Purpose.CONNECT,
+        user=user,
+        organization_id=organization_id,
+        name=name[:120],
+        expires=expires,
+    )
+    try:
+        minted = patiently_create_key(key)
+    except BridgeError:
+        outbox.revoke_keys(EndUserApiKey.objects.filter(pk=key.pk))
+        raise
+    remember_key(key, minted)
+    return minted.secret

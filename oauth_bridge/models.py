@@ -1,0 +1,314 @@
+"""The authorization server's rows.
+
+Three kinds of secrets pass through here. What we only compare (codes, tokens, `state`, browser
+secrets) is kept as SHA-256. What we must read back (our PKCE verifier, the API key behind an opaque
+token) is kept MultiFernet-encrypted. An API key that was given out as an access token isn't kept.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from oauth2_provider.models import (
+    AbstractAccessToken,
+    AbstractApplication,
+    AbstractGrant,
+    AbstractIDToken,
+    AbstractRefreshToken,
+    ApplicationManager,
+)
+from oauthlib.common import Request as OAuthRequest
+
+from oauth_bridge.known_clients import CUSTOM_SCHEMES
+from oauth_bridge.propelauth import PropelAuthUser
+
+
+class UserManager(DjangoUserManager["User"]):
+    def from_propelauth(self, person: PropelAuthUser) -> "User":
+        """The local row of a PropelAuth user, found by `user_id` alone: never by e-mail address."""
+        user, _ = self.update_or_create(
+            propelauth_user_id=person.user_id,
+            defaults={
+                "email": person.email,
+                "first_name": person.first_name[:150],
+                "last_name": person.last_name[:150],
+            },
+            create_defaults={
+                "username": person.user_id,
+                "email": person.email,
+                "first_name": person.first_name[:150],
+                "last_name": person.last_name[:150],
+                "password": "!",
+            },
+        )
+        return user
+
+
+class User(AbstractUser):
+    """Somebody who signed in at PropelAuth, or a member of staff; one row is never both."""
+
+    propelauth_user_id = models.UUIDField("PropelAuth user id", null=True, blank=True, unique=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.CheckConstraint(
+                name="a_propelauth_user_is_never_staff",
+                condition=Q(propelauth_user_id=None) | Q(is_staff=False, is_superuser=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email or self.username
+
+
+class Application(AbstractApplication):
+    """An AI client, registered by itself (RFC 7591) or by an admin."""
+
+    class AuthMethod(models.TextChoices):
+        NONE = "none"
+        POST = "client_secret_post"
+        BASIC = "client_secret_basic"
+
+    token_endpoint_auth_method = models.CharField(
+        max_length=32, choices=AuthMethod.choices, default=AuthMethod.NONE
+    )
+    software_id = models.CharField("software id", max_length=255, blank=True)
+    software_version = models.CharField(max_length=100, blank=True)
+    registered_from = models.GenericIPAddressField(null=True, blank=True)
+    blocked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[ApplicationManager] = ApplicationManager()
+
+    class Meta(AbstractApplication.Meta):
+        pass
+
+    def get_allowed_schemes(self) -> list[str]:
+        return ["https", "http", *CUSTOM_SCHEMES]
+
+    def is_usable(self, request: OAuthRequest) -> bool:
+        return self.blocked_at is None
+
+
+class Grant(AbstractGrant):
+    """An authorization code. `code` is its checksum; a consumed row stays, to notice a replay.
+
+    `claim` names the redemption that is minting a key for it right now.
+    """
+
+    organization_id = models.CharField(max_length=64)
+    token_family = models.UUIDField(default=uuid.uuid4, editable=False)
+    claim = models.UUIDField(null=True, editable=False)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    consumed_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta(AbstractGrant.Meta):
+        pass
+
+
+class TokenKind(models.TextChoices):
+    API_KEY = "api_key", "API key"
+    OPAQUE = "opaque", "Opaque"
+
+
+class EndUserApiKey(models.Model):
+    """A PropelAuth end-user API key we had made, from the intent to its deletion and beyond.
+
+    The row comes first, without `api_key_id`: should we die between PropelAuth's answer and our
+    commit, the key is found again by the `mint_id` in its metadata. It also outlives the key, so
+    that a key of ours is never mistaken for one a user brought.
+    """
+
+    class Purpose(models.TextChoices):
+        ACCESS_TOKEN = "access_token", "Given out as an access token"
+        BEHIND_OPAQUE_TOKEN = "behind_opaque_token", "Behind an opaque access token"
+        CONNECT = "connect", "Made on /connect"
+
+    mint_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    purpose = models.CharField(max_length=32, choices=Purpose.choices)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_keys"
+    )
+    organization_id = models.CharField(max_length=64)
+    application = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, null=True, on_delete=models.SET_NULL
+    )
+    token_family = models.UUIDField(null=True, db_index=True)
+    name = models.CharField(max_length=120, blank=True)
+    api_key_id = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001
+    checksum = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001
+    encrypted_secret = models.TextField(blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "end-user API key"
+
+    def __str__(self) -> str:
+        return f"{self.get_purpose_display()} ({self.api_key_id or 'not minted'})"
+
+    @property
+    def is_live(self) -> bool:
+        return self.revoked_at is None and self.expires > timezone.now()
+
+
+class AccessToken(AbstractAccessToken):
+    """`kind` is kept per row, so that changing the setting signs nobody out."""
+
+    organization_id = models.CharField(max_length=64)
+    token_family = models.UUIDField(db_index=True)
+    kind = models.CharField(max_length=16, choices=TokenKind.choices)
+    api_key = models.ForeignKey(
+        EndUserApiKey, on_delete=models.PROTECT, related_name="access_tokens"
+    )
+
+    class Meta(AbstractAccessToken.Meta):
+        pass
+
+
+class RefreshToken(AbstractRefreshToken):
+    """Stays after rotation (`rotated_at`) to allow a second use inside the grace period."""
+
+    organization_id = models.CharField(max_length=64)
+    expires = models.DateTimeField()
+    # When the person signed in; the family ends REFRESH_TOKEN_MAX_LIFETIME later.
+    family_started = models.DateTimeField()
+    rotated_at = models.DateTimeField(null=True)
+    scope = models.TextField(blank=True)
+
+    class Meta(AbstractRefreshToken.Meta):
+        pass
+
+    def may_be_used_at(self, now: datetime) -> bool:
+        if self.revoked is not None or self.expires <= now:
+            return False
+        return self.rotated_at is None or now < self.rotated_at + settings.REFRESH_TOKEN_GRACE
+
+
+class IDToken(AbstractIDToken):
+    """Unused: the toolkit wants all its token models in one app."""
+
+    class Meta(AbstractIDToken.Meta):
+        pass
+
+
+class AuthorizationRequestQuerySet(models.QuerySet["AuthorizationRequest"]):
+    def consume(self, row: "AuthorizationRequest") -> bool:
+        """True for exactly one caller: the callback that may go on."""
+        now = timezone.now()
+        return bool(
+            self.filter(pk=row.pk, consumed_at=None, expires__gt=now).update(consumed_at=now)
+        )
+
+    def complete(self, row: "AuthorizationRequest") -> bool:
+        """True for exactly one caller: the one that may issue the code."""
+        now = timezone.now()
+        return bool(
+            self.filter(pk=row.pk, completed_at=None, expires__gt=now)
+            .exclude(consumed_at=None)
+            .update(completed_at=now)
+        )
+
+
+def _sign_in_expiry() -> datetime:
+    return timezone.now() + settings.SIGN_IN_LIFETIME
+
+
+class AuthorizationRequest(models.Model):
+    """One sign-in in flight, from our consent page to the code (or, for /connect, the session).
+
+    Bound to the browser by a cookie of its own. Everything another worker needs to go on is here.
+    """
+
+    class Purpose(models.TextChoices):
+        AUTHORIZE = "authorize", "For an AI client"
+        CONNECT = "connect", "For the connect page"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    state_checksum = models.CharField(max_length=64, unique=True)
+    browser_checksum = models.CharField(max_length=64)
+    encrypted_code_verifier = models.TextField()
+    # The client's request as query string, normalised; empty for /connect.
+    query = models.TextField(blank=True)
+    application = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, null=True, on_delete=models.CASCADE
+    )
+    created = models.DateTimeField(auto_now_add=True)
+    expires = models.DateTimeField(default=_sign_in_expiry, db_index=True)
+    consumed_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+    # Set by the callback, for the organization chooser.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
+    # [{"id": "...", "name": "..."}]
+    organizations = models.JSONField(default=list)
+
+    objects = AuthorizationRequestQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.get_purpose_display()}, {self.created:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires <= timezone.now()
+
+
+class Consent(models.Model):
+    """Somebody allowed a client something; MCP wants a registry of these per user."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="consents"
+    )
+    application = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL, on_delete=models.CASCADE
+    )
+    organization_id = models.CharField(max_length=64)
+    organization_name = models.CharField(max_length=255)
+    redirect_uri = models.TextField()
+    scope = models.TextField()
+    resource = models.JSONField(default=list)
+    token_family = models.UUIDField(unique=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.user} allowed {self.application}"
+
+
+class UpstreamDeletionQuerySet(models.QuerySet["UpstreamDeletion"]):
+    def lease_due(self, *, lease: timedelta) -> "UpstreamDeletion | None":
+        """Claim a deletion that is due and that no other worker is at; None when there is none."""
+        now = timezone.now()
+        due = self.filter(done_at=None, not_before__lte=now).filter(
+            Q(leased_until=None) | Q(leased_until__lte=now)
+        )
+        for row in due.order_by("not_before")[:5]:
+            claimed = self.filter(pk=row.pk, leased_until=row.leased_until).update(
+                leased_until=now + lease, attempts=F("attempts") + 1
+            )
+            if claimed:
+                row.attempts += 1
+                return row
+        return None
+
+
+class UpstreamDeletion(models.Model):
+    """Outbox: an API key to delete at PropelAuth, repeated until it is gone."""
+
+    api_key = models.OneToOneField(EndUserApiKey, on_delete=models.CASCADE)
+    not_before = models.DateTimeField(db_index=True)
+    attempts = models.PositiveIntegerField(default=0)
+    leased_until = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    objects = UpstreamDeletionQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"Delete {self.api_key}"

@@ -1,0 +1,185 @@
+"""Is an API key or JWT that a user brought good, and whose is it? PropelAuth knows.
+
+API keys: PropelAuth's verdict, kept by checksum for CREDENTIAL_VERDICT_LIFETIME; a refusal for ten
+seconds, so that a client in a loop doesn't become a load there. JWTs: RS256 with PropelAuth's key.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+from django.conf import settings
+
+from oauth_bridge.errors import PropelAuthError, PropelAuthRefused
+from oauth_bridge.models import EndUserApiKey
+from oauth_bridge.propelauth import KeyOwner, propelauth
+from oauth_bridge.secret import Secret
+
+logger = logging.getLogger(__name__)
+
+REFUSAL_LIFETIME_SECONDS = 10.0
+VERIFICATION_KEY_LIFETIME_SECONDS = 3600.0
+MAX_VERDICTS = 10_000
+JWT_LEEWAY_SECONDS = 60
+
+
+class CredentialRefused(Exception):
+    """Not a credential we take; says why, for the log."""
+
+
+class OwnerUnknown(Exception):
+    """PropelAuth gave no verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """`subject` is PropelAuth's user id; an organization's key without a user has its own form."""
+
+    subject: str
+    organization_id: str
+
+
+Verdict = Owner | CredentialRefused
+
+
+class Verdicts:
+    """Checksum -> verdict, until a moment of the monotonic clock; the oldest goes when full."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[float, Verdict]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, checksum: str) -> Verdict | None:
+        with self._lock:
+            until, verdict = self._kept.get(checksum, (0.0, None))
+        return verdict if until > time.monotonic() else None
+
+    def keep(self, checksum: str, verdict: Verdict) -> None:
+        lifetime = settings.CREDENTIAL_VERDICT_LIFETIME.total_seconds()
+        if isinstance(verdict, CredentialRefused):
+            lifetime = min(lifetime, REFUSAL_LIFETIME_SECONDS)
+        with self._lock:
+            self._kept[checksum] = (time.monotonic() + lifetime, verdict)
+            self._kept.move_to_end(checksum)
+            if len(self._kept) > MAX_VERDICTS:
+                self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
+
+verdicts = Verdicts()
+
+
+def is_jwt(credential: Secret) -> bool:
+    """Three non-empty dot-separated segments (RFC 7519 §3); the one kind its shape gives away."""
+    segments = credential.reveal().split(".")
+    return len(segments) == 3 and all(segments)
+
+
+# API keys ------------------------------------------------------------------------------------
+
+
+def verify_api_key(api_key: Secret) -> Owner:
+    """Raises CredentialRefused or OwnerUnknown."""
+    if not settings.ACCEPT_API_KEYS:
+        raise CredentialRefused("API keys aren't accepted here")
+    verdict = verdicts.find(api_key.checksum())
+    if verdict is None:
+        return revalidate(api_key)
+    if isinstance(verdict, CredentialRefused):
+        raise CredentialRefused(str(verdict))
+    return verdict
+
+
+def revalidate(api_key: Secret) -> Owner:
+    """As verify_api_key, but asks PropelAuth now."""
+    try:
+        owner = _judge(require_known(api_key))
+    except CredentialRefused as refused:
+        verdicts.keep(api_key.checksum(), refused)
+        raise
+    verdicts.keep(api_key.checksum(), owner)
+    return owner
+
+
+def require_known(api_key: Secret) -> KeyOwner:
+    """What PropelAuth says of a key, ours or not. Raises CredentialRefused or OwnerUnknown."""
+    try:
+        return propelauth().validate_api_key(api_key)
+    except PropelAuthRefused as error:
+        raise CredentialRefused(str(error)) from error
+    except PropelAuthError as error:
+        raise OwnerUnknown(str(error)) from error
+
+
+def _judge(key: KeyOwner) -> Owner:
+    """Raises CredentialRefused for keys that exist, but that nobody may bring."""
+    if is_marked_as_ours(key.metadata):
+        raise CredentialRefused("a key minted here, without a live row")
+    if not key.organization_id:
+        raise CredentialRefused("a key without organization")
+    return Owner(key.user_id or f"organization:{key.organization_id}", key.organization_id)
+
+
+def is_marked_as_ours(metadata: Any) -> bool:
+    """Was the key minted by this server, other than for its user's own use?"""
+    return (
+        isinstance(metadata, dict)
+        and metadata.get("issuer") == settings.PUBLIC_URL
+        and metadata.get("kind") != EndUserApiKey.Purpose.CONNECT
+    )
+
+
+# JWTs ----------------------------------------------------------------------------------------
+
+
+def verify_jwt(token: Secret) -> Owner:
+    """Raises CredentialRefused or OwnerUnknown."""
+    if not settings.ACCEPT_PROPELAUTH_JWTS:
+        raise CredentialRefused("JWTs aren't accepted here")
+    try:
+        claims = jwt.decode(
+            token.reveal(),
+            _verification_key(),
+            algorithms=["RS256"],
+            issuer=f"https://{urlsplit(settings.PROPELAUTH_AUTH_URL).netloc}",
+            leeway=JWT_LEEWAY_SECONDS,
+            options={"require": ["exp", "iat", "iss", "sub"], "verify_aud": False},
+        )
+    except jwt.InvalidTokenError as error:
+        raise CredentialRefused(f"JWT: {type(error).__name__}") from error
+    return Owner(str(claims["sub"]), _active_organization(claims))
+
+
+def _active_organization(claims: dict[str, Any]) -> str:
+    """`org_member_info` of an active organization, or the only membership there is."""
+    active = claims.get("org_member_info")
+    memberships = claims.get("org_id_to_org_member_info")
+    if isinstance(active, dict) and isinstance(active.get("org_id"), str):
+        return str(active["org_id"])
+    if isinstance(memberships, dict) and len(memberships) == 1:
+        return str(next(iter(memberships)))
+    raise CredentialRefused("JWT without one active organization")
+
+
+_verification_key_kept: tuple[float, str] = (0.0, "")
+
+
+def _verification_key() -> str:
+    global _verification_key_kept
+    until, key = _verification_key_kept
+    if until > time.monotonic():
+        return key
+    try:
+        key = propelauth().get_verification_key()
+    except PropelAuthError as error:
+        raise OwnerUnknown(str(error)) from error
+    _verification_key_kept = (time.monotonic() + VERIFICATION_KEY_LIFETIME_SECONDS, key)
+    return key

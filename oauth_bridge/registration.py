@@ -1,0 +1,206 @@
+"""Dynamic client registration (RFC 7591), open to anonymous clients.
+
+Not the toolkit's view: that one hands out a registration token which is an ordinary access token of
+the year 9999, and fails on several bodies real clients send. There is no RFC 7592 management.
+"""
+
+import json
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+from oauth2_provider.generators import generate_client_secret
+
+from oauth_bridge.known_clients import CUSTOM_SCHEMES, is_loopback
+from oauth_bridge.models import Application
+from oauth_bridge.network import client_address
+from oauth_bridge.views import no_store, oauth_error
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_REDIRECT_URIS = 10
+MAX_URI_LENGTH = 500
+MAX_NAME_LENGTH = 120
+
+
+class RegistrationRefused(Exception):
+    """RFC 7591 §3.2.2: `error` is `invalid_redirect_uri` or `invalid_client_metadata`."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(description)
+        self.error = error
+        self.description = description
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMetadata:
+    """RFC 7591 §2, as far as we act on it. Unknown members and grant types are ignored (§2)."""
+
+    redirect_uris: list[str]
+    client_name: str
+    token_endpoint_auth_method: Application.AuthMethod
+    software_id: str
+    software_version: str
+
+    @classmethod
+    def parse(cls, body: bytes) -> "ClientMetadata":
+        """Raises RegistrationRefused."""
+        document = _json_object(body)
+        _require_code_grant(document)
+        return cls(
+            redirect_uris=_redirect_uris(document.get("redirect_uris")),
+            client_name=_text(document, "client_name", MAX_NAME_LENGTH),
+            token_endpoint_auth_method=_auth_method(document),
+            software_id=_text(document, "software_id", 255),
+            software_version=_text(document, "software_version", 100),
+        )
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class RegistrationView(View):
+    """POST /register"""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        try:
+            metadata = ClientMetadata.parse(request.body)
+        except RegistrationRefused as refused:
+            return oauth_error(refused.error, refused.description)
+        application, secret = register(metadata, address=client_address(request))
+        return no_store(JsonResponse(registration_response(application, secret), status=201))
+
+
+def register(metadata: ClientMetadata, *, address: str | None) -> tuple[Application, str]:
+    """The new client and its secret, which is hashed from here on ("" for a public client)."""
+    methods = Application.AuthMethod
+    public = metadata.token_endpoint_auth_method == methods.NONE
+    secret = "" if public else generate_client_secret()
+    application = Application.objects.create(
+        name=metadata.client_name,
+        redirect_uris=" ".join(metadata.redirect_uris),
+        client_type=Application.CLIENT_PUBLIC if public else Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+        client_secret=secret,
+        hash_client_secret=not public,
+        registration_source=Application.RegistrationSource.DCR,
+        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
+        software_id=metadata.software_id,
+        software_version=metadata.software_version,
+        registered_from=address,
+    )
+    return application, secret
+
+
+def registration_response(application: Application, secret: str) -> dict[str, Any]:
+    """RFC 7591 §3.2.1: all registered metadata, and the secret's expiry wherever there is one."""
+    response: dict[str, Any] = {
+        "client_id": application.client_id,
+        "client_id_issued_at": int(application.created.timestamp()),
+        "client_name": application.name,
+        "redirect_uris": application.redirect_uris.split(),
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": application.token_endpoint_auth_method,
+        "scope": "wiv:read wiv:write",
+    }
+    if application.software_id:
+        response["software_id"] = application.software_id
+        response["software_version"] = application.software_version
+    if secret:
+        response |= {"client_secret": secret, "client_secret_expires_at": 0}
+    return response
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    if len(body) > MAX_BODY_BYTES:
+        raise RegistrationRefused("invalid_client_metadata", "The document is too large.")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RegistrationRefused("invalid_client_metadata", "The body isn't JSON.") from error
+    if not isinstance(document, dict):
+        raise RegistrationRefused("invalid_client_metadata", "The body isn't a JSON object.")
+    return document
+
+
+def _require_code_grant(document: dict[str, Any]) -> None:
+    """Clients may list grants we don't have (VS Code lists device_code); they get those we do."""
+    grant_types = document.get("grant_types", ["authorization_code"])
+    if not isinstance(grant_types, list) or "authorization_code" not in grant_types:
+        raise RegistrationRefused(
+            "invalid_client_metadata", "grant_types must contain authorization_code."
+        )
+    response_types = document.get("response_types", ["code"])
+    if not isinstance(response_types, list) or "code" not in response_types:
+        raise RegistrationRefused("invalid_client_metadata", "response_types must contain code.")
+
+
+def _auth_method(document: dict[str, Any]) -> Application.AuthMethod:
+    """§2: client_secret_basic where nothing is said."""
+    try:
+        return Application.AuthMethod(
+            document.get("token_endpoint_auth_method", "client_secret_basic")
+        )
+    except ValueError as error:
+        raise RegistrationRefused(
+            "invalid_client_metadata",
+            "token_endpoint_auth_method must be none, client_secret_post or client_secret_basic.",
+        ) from error
+
+
+def _text(document: dict[str, Any], name: str, max_length: int) -> str:
+    """Shown on the consent page, so nothing invisible; `null` counts as absent."""
+    value = document.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RegistrationRefused("invalid_client_metadata", f"{name} must be a string.")
+    visible = "".join(char for char in value if unicodedata.category(char)[0] != "C")
+    return visible.strip()[:max_length]
+
+
+def _redirect_uris(value: object) -> list[str]:
+    """The whole list or nothing: a client whose URI was dropped would fail later, unexplained."""
+    if not isinstance(value, list) or not value:
+        raise RegistrationRefused("invalid_redirect_uri", "redirect_uris must be a list of URIs.")
+    if len(value) > MAX_REDIRECT_URIS:
+        raise RegistrationRefused(
+            "invalid_redirect_uri", f"At most {MAX_REDIRECT_URIS} redirect_uris."
+        )
+    for uri in value:
+        _require_redirect_uri(uri)
+    return [_with_path(uri) for uri in value]
+
+
+def _require_redirect_uri(uri: object) -> None:
+    if not isinstance(uri, str) or not is_acceptable_redirect_uri(uri):
+        raise RegistrationRefused(
+            "invalid_redirect_uri",
+            "A redirect URI must be https, http on loopback, or of a known application's scheme, "
+            "without fragment, user information or wildcard.",
+        )
+
+
+def is_acceptable_redirect_uri(uri: str) -> bool:
+    """MCP: loopback or https; and the schemes desktop clients registered for themselves."""
+    if len(uri) > MAX_URI_LENGTH or not uri.isascii() or not uri.isprintable():
+        return False
+    if any(character in uri for character in ' #*\\"<>^`{|}'):
+        return False
+    try:
+        parts = urlsplit(uri)
+        parts.port  # noqa: B018  # raises for a port that isn't one
+    except ValueError:
+        return False
+    if not parts.hostname or "@" in parts.netloc:
+        return False
+    return parts.scheme in ("https", *CUSTOM_SCHEMES) or is_loopback(uri)
+
+
+def _with_path(uri: str) -> str:
+    """`http://127.0.0.1` and `http://127.0.0.1/` are one (RFC 3986 §6.2.3); clients mix them."""
+    parts = urlsplit(uri)
+    return uri if parts.path or parts.query else f"{uri}/"

@@ -1,0 +1,288 @@
+"""The authorization server's decisions, in oauthlib's terms: which code, token, resource is good?
+
+Differs from the toolkit where open registration and parallel clients need it to: codes are kept as
+checksums and stay after use, refresh survives races although tokens are hashed, `resource` is held
+against what we serve.
+"""
+
+import json
+import logging
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from oauth2_provider.models import set_token_value
+from oauth2_provider.oauth2_validators import OAuth2Validator
+from oauthlib.common import Request as OAuthRequest
+from oauthlib.oauth2.rfc6749 import errors
+
+from oauth_bridge import minting
+from oauth_bridge.families import membership_still_stands, retire, revoke_family
+from oauth_bridge.minting import Mint
+from oauth_bridge.models import AccessToken, Application, Grant, RefreshToken
+from oauth_bridge.resources import canonical_resource, default_resources
+from oauth_bridge.secret import checksum
+
+logger = logging.getLogger(__name__)
+
+
+class Validator(OAuth2Validator):
+    # Authorization codes ----------------------------------------------------------------------
+
+    def _create_authorization_code(
+        self, request: OAuthRequest, code: dict[str, str], expires: datetime | None = None
+    ) -> Grant:
+        """`organization_id`, `resource` and `token_family` arrive as credentials (sign_in.py)."""
+        grant: Grant = Grant.objects.create(
+            application=request.client,
+            user=request.user,
+            code=checksum(code["code"]),
+            expires=timezone.now() + settings.AUTHORIZATION_CODE_LIFETIME,
+            redirect_uri=request.redirect_uri,
+            scope=" ".join(request.scopes),
+            code_challenge=request.code_challenge,
+            code_challenge_method=request.code_challenge_method,
+            nonce="",
+            claims=json.dumps({}),
+            resource=request.resource,
+            organization_id=request.organization_id,
+            token_family=request.token_family,
+        )
+        return grant
+
+    def validate_code(
+        self,
+        client_id: str,
+        code: str,
+        client: Application,
+        request: OAuthRequest,
+        *args: Any,
+        **kwargs: Any,
+    ) -> bool:
+        grant = self._find_grant(code, client)
+        if grant is None:
+            return False
+        if grant.consumed_at is not None:
+            # OAuth 2.1 §4.1.3: a code used twice was stolen; what came of it ends.
+            logger.warning("authorization code replayed, client %s", client.pk)
+            revoke_family(grant.token_family)
+            return False
+        if grant.expires <= timezone.now():
+            return False
+        request.grant = grant
+        request.user = grant.user
+        request.scopes = grant.scope.split()
+        return True
+
+    def _find_grant(self, code: str, client: Application) -> Grant | None:
+        mine = Grant.objects.select_related("user").filter(application=client)
+        grant: Grant | None = mine.filter(code=checksum(code)).first()
+        return grant
+
+    def get_code_challenge(self, code: str, request: OAuthRequest) -> str:
+        return str(request.grant.code_challenge)
+
+    def get_code_challenge_method(self, code: str, request: OAuthRequest) -> str:
+        return str(request.grant.code_challenge_method)
+
+    def get_authorization_code_scopes(
+        self, client_id: str, code: str, redirect_uri: str, request: OAuthRequest
+    ) -> list[str]:
+        return str(request.grant.scope).split()
+
+    def get_default_redirect_uri(
+        self, client_id: str, request: OAuthRequest, *args: Any, **kwargs: Any
+    ) -> str:
+        """OAuth 2.1 dropped `redirect_uri` from the token request; the grant knows it."""
+        grant = getattr(request, "grant", None)
+        if grant is not None:
+            return str(grant.redirect_uri)
+        return str(request.client.default_redirect_uri)
+
+    def confirm_redirect_uri(
+        self,
+        client_id: str,
+        code: str,
+        redirect_uri: str,
+        client: Application,
+        *args: Any,
+        **kwargs: Any,
+    ) -> bool:
+        request: OAuthRequest = args[0]
+        if not request.grant.redirect_uri_allowed(redirect_uri):
+            # RFC 6749 §5.2 names this invalid_grant; oauthlib says invalid_request.
+            raise errors.InvalidGrantError(request=request)
+        self._check_and_set_request_resource(request)
+        return True
+
+    def invalidate_authorization_code(
+        self, client_id: str, code: str, request: OAuthRequest, *args: Any, **kwargs: Any
+    ) -> None:
+        """Done by save_bearer_token, in the transaction that stores the pair."""
+
+    # Resources (RFC 8707) ---------------------------------------------------------------------
+
+    def _check_and_set_request_resource(self, request: OAuthRequest) -> None:
+        granted = self._granted_resources(request)
+        asked = [value for name, value in request.decoded_body or [] if name == "resource"]
+        canonical = [canonical_resource(value) for value in asked if value]
+        if any(value is None or value not in granted for value in canonical):
+            raise errors.CustomOAuth2Error(
+                error="invalid_target",
+                description="The resource wasn't part of the authorization.",
+                request=request,
+            )
+        request.resource = canonical or granted
+
+    def _granted_resources(self, request: OAuthRequest) -> list[str]:
+        source = (
+            request.grant
+            if request.grant_type == "authorization_code"
+            else request.refresh_token_instance
+        )
+        return list(source.resource) or default_resources()
+
+    # Refresh tokens ---------------------------------------------------------------------------
+
+    def validate_refresh_token(
+        self,
+        refresh_token: str,
+        client: Application,
+        request: OAuthRequest,
+        *args: Any,
+        **kwargs: Any,
+    ) -> bool:
+        token = (
+            RefreshToken.objects.select_related("user")
+            .filter(token_checksum=checksum(refresh_token), application=client)
+            .first()
+        )
+        if token is None or token.token_family is None:
+            return False
+        if not token.may_be_used_at(timezone.now()):
+            if token.rotated_at is not None and token.revoked is None:
+                logger.warning("refresh token reused, client %s", client.pk)
+                revoke_family(token.token_family)
+            return False
+        if not membership_still_stands(token):
+            return False
+        request.user = token.user
+        request.refresh_token_instance = token
+        self._check_and_set_request_resource(request)
+        return True
+
+    def get_original_scopes(
+        self, refresh_token: str, request: OAuthRequest, *args: Any, **kwargs: Any
+    ) -> str:
+        return str(request.refresh_token_instance.scope)
+
+    # Storing ----------------------------------------------------------------------------------
+
+    def save_bearer_token(
+        self, token: dict[str, Any], request: OAuthRequest, *args: Any, **kwargs: Any
+    ) -> None:
+        """Store the pair; undo the mint when the grant is no longer ours to use."""
+        try:
+            with transaction.atomic():
+                started = self._spend(request)
+                self._store_pair(token, request, started)
+        except errors.InvalidGrantError:
+            minting.abandon(request.mint)
+            raise
+
+    def _spend(self, request: OAuthRequest) -> datetime:
+        """Use up the code or rotate the refresh token; when the family began."""
+        if request.grant_type == "authorization_code":
+            return self._consume_grant(request)
+        return self._rotate(request)
+
+    def _consume_grant(self, request: OAuthRequest) -> datetime:
+        now = timezone.now()
+        consumed = Grant.objects.filter(
+            pk=request.grant.pk, claim=request.mint.id, consumed_at=None
+        ).update(consumed_at=now)
+        if not consumed:
+            raise errors.InvalidGrantError(request=request)
+        return now
+
+    def _rotate(self, request: OAuthRequest) -> datetime:
+        now = timezone.now()
+        token = RefreshToken.objects.select_for_update().get(pk=request.refresh_token_instance.pk)
+        # Decided again under the lock: the family may have been revoked while the key was minted.
+        if token.revoked is not None:
+            raise errors.InvalidGrantError(request=request)
+        if token.rotated_at is None:
+            RefreshToken.objects.filter(pk=token.pk).update(rotated_at=now)
+            retire(token, after=now + settings.REFRESH_TOKEN_GRACE)
+        started: datetime = token.family_started
+        return started
+
+    def _store_pair(
+        self, token: dict[str, Any], request: OAuthRequest, family_started: datetime
+    ) -> None:
+        mint: Mint = request.mint
+        token["expires_in"] = int(minting.lifetime(mint.kind).total_seconds())
+        access_token = AccessToken(
+            user=request.user,
+            application=request.client,
+            scope=token["scope"],
+            expires=mint.expires,
+            resource=request.resource,
+            organization_id=mint.organization_id,
+            token_family=mint.token_family,
+            kind=mint.kind,
+            api_key=mint.key,
+        )
+        set_token_value(access_token, token["access_token"])
+        access_token.save()
+        refresh_token = RefreshToken(
+            user=request.user,
+            application=request.client,
+            access_token=access_token,
+            token_family=mint.token_family,
+            resource=self._granted_resources(request),
+            organization_id=mint.organization_id,
+            scope=self._refresh_scope(request),
+            family_started=family_started,
+            expires=min(
+                timezone.now() + settings.REFRESH_TOKEN_LIFETIME,
+                family_started + settings.REFRESH_TOKEN_MAX_LIFETIME,
+            ),
+        )
+        set_token_value(refresh_token, token["refresh_token"])
+        refresh_token.save()
+
+    def _refresh_scope(self, request: OAuthRequest) -> str:
+        """RFC 6749 §6: a narrower access token doesn't narrow the refresh token."""
+        if request.grant_type == "authorization_code":
+            return str(request.grant.scope)
+        return str(request.refresh_token_instance.scope)
+
+    # Revocation (RFC 7009) --------------------------------------------------------------------
+
+    def revoke_token(
+        self,
+        token: str,
+        token_type_hint: str,
+        request: OAuthRequest,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Either token of a pair ends the whole family: the client is done with this sign-in."""
+        for family in self._families_of(token, request.client):
+            revoke_family(family)
+
+    def _families_of(self, token: str, client: Application) -> set[uuid.UUID]:
+        mine = {"token_checksum": checksum(token), "application": client}
+        families = {
+            *AccessToken.objects.filter(**mine).values_list("token_family", flat=True),
+            *RefreshToken.objects.filter(**mine).values_list("token_family", flat=True),
+        }
+        return {family for family in families if family is not None}
+
+    def validate_bearer_token(self, token: str, scopes: list[str], request: OAuthRequest) -> bool:
+        """None of Django's pages takes a bearer token; the gateway has its own look-up."""
+        return False

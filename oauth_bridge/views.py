@@ -1,0 +1,206 @@
+"""The authorization server's pages and endpoints. What each decides is in the module it calls."""
+
+import logging
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.cache import patch_cache_control
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+from oauth2_provider.http import OAuth2ResponseRedirect
+from oauth2_provider.views.base import RevokeTokenView as ToolkitRevokeTokenView
+from oauth2_provider.views.base import TokenView as ToolkitTokenView
+
+from oauth_bridge import authorization, outbox, sign_in
+from oauth_bridge.authorization import AuthorizationCodeRequest, AuthorizationRefused
+from oauth_bridge.errors import BridgeError, SignInFailed
+from oauth_bridge.known_clients import is_loopback, is_trusted_redirect, uses_custom_scheme
+from oauth_bridge.models import Application, AuthorizationRequest
+
+logger = logging.getLogger(__name__)
+
+
+@method_decorator(never_cache, name="dispatch")
+class AuthorizeView(View):
+    """GET asks for consent and changes nothing; POST is the consent, and begins the sign-in.
+
+    Consent comes before PropelAuth: we are one client there for all of ours, so nothing it asks
+    could tell the person who is asking (MCP 2026-07-28, confused deputy).
+    """
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        try:
+            asked, application = authorization.validate(request.GET)
+        except AuthorizationRefused as refused:
+            return refuse_authorization(request, refused)
+        return render(request, "oauth_bridge/consent.html", consent_context(asked, application))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        try:
+            asked, application = authorization.validate(request.GET)
+        except AuthorizationRefused as refused:
+            return refuse_authorization(request, refused)
+        if request.POST.get("decision") != "allow":
+            location = authorization.error_location(
+                asked.redirect_uri, "access_denied", state=asked.state
+            )
+            return sign_in.redirect_to_client(location, application)
+        return sign_in.begin(
+            AuthorizationRequest.Purpose.AUTHORIZE, application=application, query=asked.query()
+        )
+
+
+def consent_context(asked: AuthorizationCodeRequest, application: Application) -> dict[str, Any]:
+    scopes = settings.SCOPES
+    return {
+        "application": application,
+        "redirect_host": urlsplit(asked.redirect_uri).netloc,
+        "is_loopback": is_loopback(asked.redirect_uri),
+        "is_custom_scheme": uses_custom_scheme(asked.redirect_uri),
+        "permissions": [scopes[scope] for scope in asked.scopes],
+        "hands_out_api_key": "wiv:write" in asked.scopes
+        and settings.ACCESS_TOKEN_KIND == "api_key",
+    }
+
+
+def refuse_authorization(request: HttpRequest, refused: AuthorizationRefused) -> HttpResponse:
+    """To the client where its redirect URI can be trusted before anybody consented, else a page."""
+    location = refused.redirect_uri and authorization.error_location(
+        refused.redirect_uri, refused.error, state=refused.state, description=refused.description
+    )
+    if location and is_trusted_redirect(location):
+        response: HttpResponse = OAuth2ResponseRedirect(location, [urlsplit(location).scheme])
+        return response
+    return problem_page(
+        request,
+        "This connection can't be made",
+        "Your assistant asked for something this server doesn't offer. "
+        "Remove the server in your assistant, add it again and connect once more.",
+        reason=f"authorize: {refused.error} {refused.description}",
+        detail=f"{refused.error}: {refused.description}",
+        status=400,
+    )
+
+
+@never_cache
+@require_safe
+def callback(request: HttpRequest) -> HttpResponse:
+    row: AuthorizationRequest | None = None
+    try:
+        row = sign_in.resume(request)
+        if "error" in request.GET:
+            raise sign_in.refusal(request)
+        identity = sign_in.identify(row, request.GET.get("code", ""))
+        return sign_in.settle(request, row, identity)
+    except SignInFailed as failed:
+        return sign_in_failed(request, failed, row)
+    except AuthorizationRefused as refused:
+        return refuse_authorization(request, refused)
+
+
+@method_decorator(never_cache, name="dispatch")
+class OrganizationView(View):
+    """Which organization, for people with several; for them the second confirmation."""
+
+    def get(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        row = get_object_or_404(AuthorizationRequest, pk=pk)
+        try:
+            self._require_open(request, row)
+        except SignInFailed as failed:
+            return sign_in_failed(request, failed, None)
+        context = {"organizations": row.organizations, "application": row.application}
+        if row.query:
+            asked = AuthorizationCodeRequest.from_query(row.query)
+            context["redirect_host"] = urlsplit(asked.redirect_uri).netloc
+        return render(request, "oauth_bridge/organization.html", context)
+
+    def post(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        row = get_object_or_404(AuthorizationRequest, pk=pk)
+        try:
+            self._require_open(request, row)
+            organization = sign_in.chosen(row, request.POST.get("organization", ""))
+            assert row.user is not None  # settle() stores it with the choices
+            return sign_in.finish(request, row, row.user, organization)
+        except SignInFailed as failed:
+            return sign_in_failed(request, failed, None)
+        except AuthorizationRefused as refused:
+            return refuse_authorization(request, refused)
+
+    def _require_open(self, request: HttpRequest, row: AuthorizationRequest) -> None:
+        sign_in.require_same_browser(request, row)
+        if row.user is None or row.completed_at or row.is_expired:
+            raise SignInFailed(
+                f"This sign-in was used already or took too long. {sign_in.START_AGAIN}",
+                reason="organization: completed, expired or too early",
+            )
+
+
+def sign_in_failed(
+    request: HttpRequest, failed: SignInFailed, row: AuthorizationRequest | None
+) -> HttpResponse:
+    return problem_page(
+        request,
+        "You aren't signed in",
+        failed.message,
+        reason=failed.reason,
+        status=failed.status,
+        return_location=sign_in.return_location(row, failed.oauth_error),
+        application=row.application if row else None,
+    )
+
+
+def problem_page(
+    request: HttpRequest, title: str, message: str, *, reason: str, status: int, **context: Any
+) -> HttpResponse:
+    """A page with a reference that finds the log line; the line has the cause."""
+    reference = uuid.uuid4().hex[:12]
+    logger.warning("problem page %s: %s", reference, reason)
+    context |= {"title": title, "message": message, "reference": reference}
+    return render(request, "oauth_bridge/problem.html", context, status=status)
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class TokenView(ToolkitTokenView):
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not all(authorization.is_plain_text(str(value)) for value in request.POST.values()):
+            return oauth_error("invalid_request", "A parameter is malformed or too long.")
+        try:
+            response: HttpResponse = self.authorization_flow_token_response(request)
+        except BridgeError as error:
+            logger.warning("token: %s", error)
+            return unavailable("PropelAuth can't be reached. Try again shortly.")
+        outbox.deliver_soon()
+        return no_store(response)
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class RevokeTokenView(ToolkitRevokeTokenView):
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return no_store(super().post(request, *args, **kwargs))  # type: ignore[no-untyped-call]
+
+
+def no_store(response: HttpResponse) -> HttpResponse:
+    """RFC 6749 §5.1."""
+    patch_cache_control(response, no_store=True)
+    response["Pragma"] = "no-cache"
+    return response
+
+
+def oauth_error(error: str, description: str, status: int = 400) -> JsonResponse:
+    """RFC 6749 §5.2, and RFC 7591 §3.2.2, which has the same form."""
+    response = JsonResponse({"error": error, "error_description": description}, status=status)
+    no_store(response)
+    return response
+
+
+def unavailable(description: str) -> JsonResponse:
+    response = oauth_error("temporarily_unavailable", description, status=503)
+    response["Retry-After"] = "5"
+    return response

@@ -1,0 +1,112 @@
+"""Every test drives real servers over HTTP: wivmcp in a thread of this process, so that a test can
+look into its database and move its clock, and the sandbox in a process of its own."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from django.conf import settings
+from django.core.management import call_command
+
+from oauth_bridge import outbox, own_credentials
+from oauth_bridge.propelauth import propelauth
+from sandbox import fixtures
+from tests.oauth_client import OAuthClient
+from tests.robot import Robot
+from tests.settings import SANDBOX_PORT, SERVER_PORT
+from tests.stand_ins import Sandbox, running_sandbox, wait_until_answers
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Sandbox]:
+    with running_sandbox(SANDBOX_PORT, f"{settings.PUBLIC_URL}/oauth/callback") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def server_thread(django_db_setup: None, django_db_blocker: pytest.FixtureDef) -> Iterator[None]:
+    from wivmcp.asgi import application
+
+    config = uvicorn.Config(
+        application, port=SERVER_PORT, lifespan="on", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    with django_db_blocker.unblock():
+        thread.start()
+        wait_until_answers(f"{settings.PUBLIC_URL}/healthz")
+        yield
+        server.should_exit = True
+        thread.join(15)
+        propelauth().close()
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Sandbox) -> Sandbox:
+    sandbox_process.reset()
+    return sandbox_process
+
+
+@pytest.fixture
+def server(transactional_db: None, server_thread: None, sandbox: Sandbox) -> Iterator[str]:
+    """The URL of a wivmcp with a fresh database and catalog, and a fresh sandbox behind it."""
+    call_command("sync_tools", verbosity=0)
+    own_credentials.verdicts.clear()
+    yield settings.PUBLIC_URL
+    outbox.deliver_soon().result(timeout=30)
+
+
+@pytest.fixture
+def http(server: str) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def browser() -> Iterator[Callable[..., Robot]]:
+    robots: list[Robot] = []
+
+    def open_browser(email: str = fixtures.ANA_EMAIL, organization: str = "") -> Robot:
+        robots.append(Robot(email, organization=organization))
+        return robots[-1]
+
+    yield open_browser
+    for robot in robots:
+        robot.close()
+
+
+@pytest.fixture
+def new_client(server: str) -> Iterator[Callable[..., OAuthClient]]:
+    clients: list[OAuthClient] = []
+
+    def make_client(**fields: Any) -> OAuthClient:
+        clients.append(OAuthClient(server, **{"resource": f"{server}/mcp", **fields}))
+        return clients[-1]
+
+    yield make_client
+    for made in clients:
+        made.http.close()
+
+
+@pytest.fixture
+def client(new_client: Callable[..., OAuthClient]) -> OAuthClient:
+    """A public client for /mcp, not yet registered."""
+    return new_client()
+
+
+@pytest.fixture
+def make_key(sandbox: Sandbox) -> Callable[..., str]:
+    """A Wiv API key as its owner would make it in Wiv's own settings."""
+
+    def make(user_id: str | None, organization_id: str | None, **fields: Any) -> str:
+        body = {"user_id": user_id, "org_id": organization_id, **fields}
+        present = {name: value for name, value in body.items() if value is not None}
+        answer = sandbox.backend(
+            "POST", "/end_user_api_keys", fixtures.BACKEND_API_KEY, json=present
+        )
+        return str(answer.raise_for_status().json()["api_key_token"])
+
+    return make

@@ -1,0 +1,18 @@
+"""The one ASGI application: the MCP endpoints, and Django for everything else.
+
+uvicorn wivmcp.asgi:application --lifespan on
+"""
+
+import os
+from typing import cast
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wivmcp.settings")
+_django = get_asgi_application()  # before anything that touches models
+
+from starlette.types import ASGIApp  # noqa: E402
+
+from mcp_gateway.asgi import McpGateway  # noqa: E402
+
+application = McpGateway(cast(ASGIApp, _django))

@@ -1,0 +1,330 @@
+"""Every setting, read from the environment here and nowhere else.
+
+Each one states its unit, its default and why it exists; `docs/settings.md` lists the same set and a
+test compares the two. Secrets have no default: a missing one stops the process with its name.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from environs import Env
+
+env = Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Where this server lives ---------------------------------------------------------------------
+
+# The one URL clients use, without a trailing slash. The issuer, every absolute URL and the cookie
+# flags follow it and never the request: TLS usually ends at a proxy.
+PUBLIC_URL: str = env.str("PUBLIC_URL").rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+_https = _public.scheme == "https"
+
+# Further host names this server answers to, such as an internal balancer name.
+ALLOWED_HOSTS: list[str] = [_public.hostname or "", *env.list("ALLOWED_HOSTS", default=[])]
+
+# Web origins other than our own whose pages may call the MCP and OAuth endpoints (CORS), for
+# browser-based clients such as MCP Inspector. "http://localhost:6274" style, no trailing slash.
+ALLOWED_ORIGINS: list[str] = env.list("ALLOWED_ORIGINS", default=[])
+
+# How many proxies in front of us append to X-Forwarded-For (App Runner: 1). 0 ignores the header.
+TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
+
+# --- Django --------------------------------------------------------------------------------------
+
+DEBUG: bool = env.bool("DEBUG", default=False)
+SECRET_KEY: str = env.str("SECRET_KEY")
+DATABASES = {
+    "default": dj_database_url.parse(
+        env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'wivmcp.sqlite3'}"),
+        # Seconds a worker thread keeps its connection; 0 opens one per request.
+        conn_max_age=env.int("DATABASE_CONN_MAX_AGE", default=60),
+        conn_health_checks=True,
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE takes the write lock at BEGIN, so that two writers queue instead of failing with
+    # "database is locked" half-way; WAL lets readers go on meanwhile.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "oauth2_provider",
+    "oauth_bridge",
+    "mcp_gateway",
+    "connect",
+]
+MIDDLEWARE = [
+    "wivmcp.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "oauth_bridge.cors.CorsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "wivmcp.urls"
+ASGI_APPLICATION = "wivmcp.asgi.application"
+# The OAuth endpoints have no trailing slash, and a redirect would turn a POST into a GET.
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+_collected = (STATIC_ROOT / "staticfiles.json").exists()
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if _collected
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+# Where nothing was collected (a checkout, the demo), whitenoise looks into the apps at each request.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _collected
+
+# --- People and sessions -------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "oauth_bridge.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",  # staff, at /admin
+    "oauth_bridge.backends.PropelAuthBackend",  # everybody else; never staff
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/connect"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    # For client secrets, which are random: see the class.
+    "oauth_bridge.hashers.RandomSecretHasher",
+]
+# A __Host- cookie can't be set by a sibling host or over plain http; browsers refuse the prefix
+# without Secure, so it follows the public scheme.
+SESSION_COOKIE_NAME = "__Host-session" if _https else "session"
+SESSION_COOKIE_SECURE = _https
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = "__Host-csrf" if _https else "csrf"
+CSRF_COOKIE_SECURE = _https
+CSRF_COOKIE_HTTPONLY = True
+# Behind a TLS proxy the request looks like http while the browser's Origin says https.
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
+
+# --- Response headers ----------------------------------------------------------------------------
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+# "no-referrer" would make browsers send `Origin: null` with our own forms, which CSRF refuses.
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# Seconds of HSTS; only sent when PUBLIC_URL is https.
+SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=31_536_000) if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+SECURE_HSTS_PRELOAD = _https
+# TLS ends at the proxy, which also redirects http to https; see `ssl_redirect` in docs/settings.md.
+SECURE_SSL_REDIRECT = False
+SILENCED_SYSTEM_CHECKS = [
+    "security.W008",  # the redirect to https is the proxy's
+    # `http` redirect URIs must stay possible for loopback clients (RFC 8252 §7.3); registration
+    # refuses them for every other host.
+    "oauth2_provider.W008",
+]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+        "frame-ancestors": [NONE],
+        # No form-action: Chromium applies it to the redirect that follows a form's POST, and the
+        # consent form's POST is answered by a redirect to PropelAuth.
+    }
+}
+
+# --- Upstream: PropelAuth ------------------------------------------------------------------------
+
+# The tenant's auth URL, e.g. https://auth.example.com
+PROPELAUTH_AUTH_URL: str = env.str("PROPELAUTH_AUTH_URL").rstrip("/")
+# Where the backend API is; PropelAuth serves it on the auth URL too.
+PROPELAUTH_BACKEND_URL: str = env.str("PROPELAUTH_BACKEND_URL", default=PROPELAUTH_AUTH_URL).rstrip(
+    "/"
+)
+PROPELAUTH_BACKEND_API_KEY: str = env.str("PROPELAUTH_BACKEND_API_KEY")
+# The confidential OAuth client we are towards PropelAuth, with {PUBLIC_URL}/oauth/callback allowed.
+PROPELAUTH_CLIENT_ID: str = env.str("PROPELAUTH_CLIENT_ID")
+PROPELAUTH_CLIENT_SECRET: str = env.str("PROPELAUTH_CLIENT_SECRET")
+# PropelAuth's "Request Validation" credentials, separate from the client's.
+PROPELAUTH_INTROSPECTION_CLIENT_ID: str = env.str("PROPELAUTH_INTROSPECTION_CLIENT_ID")
+PROPELAUTH_INTROSPECTION_CLIENT_SECRET: str = env.str("PROPELAUTH_INTROSPECTION_CLIENT_SECRET")
+# Scope to ask PropelAuth for; empty for none (scopes must be configured in its dashboard).
+PROPELAUTH_SCOPE: str = env.str("PROPELAUTH_SCOPE", default="")
+# Seconds for one request to PropelAuth.
+PROPELAUTH_TIMEOUT: timedelta = env.timedelta("PROPELAUTH_TIMEOUT", default=timedelta(seconds=5))
+
+# --- Upstream: Wiv -------------------------------------------------------------------------------
+
+WIV_API_URL: str = env.str("WIV_API_URL", default="https://api.wiv.ai").rstrip("/")
+# Seconds for one tool call unless its row says otherwise; App Runner cuts requests at 120 s.
+WIV_TIMEOUT: timedelta = env.timedelta("WIV_TIMEOUT", default=timedelta(seconds=30))
+# Bytes of a Wiv answer that are read at most.
+WIV_MAX_RESPONSE_BYTES: int = env.int("WIV_MAX_RESPONSE_BYTES", default=4 * 1024 * 1024)
+
+# --- Tokens --------------------------------------------------------------------------------------
+
+# "api_key": the access token is a PropelAuth end-user API key. "opaque": it is a random string and
+# the key stays here, encrypted. docs/security.md says what each means.
+ACCESS_TOKEN_KIND: str = env.str("ACCESS_TOKEN_KIND", default="api_key")
+# A day for an API key, which costs PropelAuth a key each time; an hour for an opaque token.
+ACCESS_TOKEN_LIFETIME: timedelta = env.timedelta(
+    "ACCESS_TOKEN_LIFETIME", default=timedelta(hours=24)
+)
+OPAQUE_TOKEN_LIFETIME: timedelta = env.timedelta(
+    "OPAQUE_TOKEN_LIFETIME", default=timedelta(hours=1)
+)
+# Sliding: each refresh starts it anew, up to the absolute cap below.
+REFRESH_TOKEN_LIFETIME: timedelta = env.timedelta(
+    "REFRESH_TOKEN_LIFETIME", default=timedelta(days=30)
+)
+REFRESH_TOKEN_MAX_LIFETIME: timedelta = env.timedelta(
+    "REFRESH_TOKEN_MAX_LIFETIME", default=timedelta(days=180)
+)
+# Two refreshes with one token inside this window both succeed (parallel windows of one client).
+REFRESH_TOKEN_GRACE: timedelta = env.timedelta("REFRESH_TOKEN_GRACE", default=timedelta(seconds=60))
+AUTHORIZATION_CODE_LIFETIME: timedelta = env.timedelta(
+    "AUTHORIZATION_CODE_LIFETIME", default=timedelta(seconds=60)
+)
+# From our consent page to PropelAuth's answer.
+SIGN_IN_LIFETIME: timedelta = env.timedelta("SIGN_IN_LIFETIME", default=timedelta(minutes=10))
+# Seconds /token keeps trying to mint a key before it answers 503; no client retries /token itself.
+KEY_MINTING_PATIENCE: timedelta = env.timedelta(
+    "KEY_MINTING_PATIENCE", default=timedelta(seconds=10)
+)
+# Life of a key made on /connect.
+CONNECT_API_KEY_LIFETIME: timedelta = env.timedelta(
+    "CONNECT_API_KEY_LIFETIME", default=timedelta(days=90)
+)
+# Credentials users bring themselves: Wiv API keys, and PropelAuth JWTs.
+ACCEPT_API_KEYS: bool = env.bool("ACCEPT_API_KEYS", default=True)
+ACCEPT_PROPELAUTH_JWTS: bool = env.bool("ACCEPT_PROPELAUTH_JWTS", default=True)
+# How long PropelAuth's verdict on such a credential is believed. At most 60 s.
+CREDENTIAL_VERDICT_LIFETIME: timedelta = env.timedelta(
+    "CREDENTIAL_VERDICT_LIFETIME", default=timedelta(seconds=60)
+)
+# Fernet keys, newest first: the first encrypts, all decrypt. Separate from SECRET_KEY so that each
+# can be rotated alone.
+ENCRYPTION_KEYS: list[str] = env.list("ENCRYPTION_KEYS")
+
+# --- The MCP endpoints ---------------------------------------------------------------------------
+
+MCP_MAX_BODY_BYTES: int = env.int("MCP_MAX_BODY_BYTES", default=1024 * 1024)
+MCP_MAX_HEADER_BYTES: int = env.int("MCP_MAX_HEADER_BYTES", default=32 * 1024)
+# How long a 2026-07-28 client may reuse tools/list; short, because a tool can be switched off.
+MCP_TOOLS_LIST_TTL: timedelta = env.timedelta("MCP_TOOLS_LIST_TTL", default=timedelta(seconds=30))
+# Django's own limit for forms and JSON posted to the OAuth pages, in bytes.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+# --- The authorization server (django-oauth-toolkit) ---------------------------------------------
+
+OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth_bridge.Application"
+OAUTH2_PROVIDER_GRANT_MODEL = "oauth_bridge.Grant"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "oauth_bridge.AccessToken"
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "oauth_bridge.RefreshToken"
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "oauth_bridge.IDToken"
+# Scope -> what the consent page says it allows. Writing includes reading.
+SCOPES: dict[str, str] = {
+    "wiv:read": "See your workflows, runs, cases and spaces",
+    "wiv:write": "Change, run and stop workflows for you",
+}
+OAUTH2_PROVIDER = {
+    "OIDC_ISS_ENDPOINT": PUBLIC_URL,
+    "SCOPES": SCOPES,
+    "DEFAULT_SCOPES": list(SCOPES),
+    # Only the code and refresh grants exist: stock, anyone may register a client and take a token
+    # with client_credentials.
+    "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.WebApplicationServer",
+    "OAUTH2_VALIDATOR_CLASS": "oauth_bridge.validator.Validator",
+    "ACCESS_TOKEN_GENERATOR": "oauth_bridge.minting.generate_access_token",
+    "REFRESH_TOKEN_GENERATOR": "oauth_bridge.minting.generate_refresh_token",
+    "ACCESS_TOKEN_EXPIRE_SECONDS": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
+    "REFRESH_TOKEN_EXPIRE_SECONDS": int(REFRESH_TOKEN_LIFETIME.total_seconds()),
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": int(AUTHORIZATION_CODE_LIFETIME.total_seconds()),
+    "PKCE_REQUIRED": True,
+    "ALLOW_LOCALHOST_LOOPBACK": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
+    "CLIENT_SECRET_HASHER": "random_secret",
+    "DCR_ENABLED": True,
+    "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+    "OAUTH2_GRANT_TYPES_SUPPORTED": ["authorization_code", "refresh_token"],
+    "OAUTH2_RESPONSE_TYPES_SUPPORTED": ["code"],
+    "OAUTH2_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED": [
+        "none",
+        "client_secret_post",
+        "client_secret_basic",
+    ],
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+}
+
+# --- Logs ----------------------------------------------------------------------------------------
+
+LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # INFO there is a line or more for each request, with URLs that hold codes and states.
+        "mcp": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "httpcore2": {"level": "WARNING"},
+        "oauthlib": {"level": "WARNING"},
+        "oauth2_provider": {"level": "WARNING"},
+        # Its lines hold query strings, and those hold authorization codes.
+        "uvicorn.access": {"level": "CRITICAL"},
+    },
+}
