@@ -1,0 +1,97 @@
+"""The page where people begin: sign in, copy a configuration, make an API key."""
+
+import logging
+from typing import cast
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from connect import ai_clients
+from oauth_bridge import minting, sign_in
+from oauth_bridge.errors import BridgeError
+from oauth_bridge.models import AuthorizationRequest, User
+from oauth_bridge.propelauth import propelauth
+from oauth_bridge.views import problem_page
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_KEY_NAME = "Made on the connect page"
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return redirect("connect:page")
+
+
+@never_cache
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    url = f"{settings.PUBLIC_URL}/mcp"
+    context = {
+        "organization": organization_of(request),
+        "url": url,
+        "oauth_config": ai_clients.mcp_servers_json(url),
+        "api_key_config": ai_clients.mcp_servers_json_with_key(url),
+        "accepts_api_keys": settings.ACCEPT_API_KEYS,
+        "key_days": settings.CONNECT_API_KEY_LIFETIME.days,
+    }
+    return render(request, "connect/page.html", context)
+
+
+@require_POST
+def start_sign_in(request: HttpRequest) -> HttpResponse:
+    return sign_in.begin(AuthorizationRequest.Purpose.CONNECT)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return redirect("connect:page")
+
+
+@never_cache
+@require_POST
+def make_api_key(request: HttpRequest) -> HttpResponse:
+    """Answers with the key in the fragment: browsers send that to no server, and log it nowhere."""
+    organization = organization_of(request)
+    if organization is None:
+        return redirect("connect:page")
+    user = cast(User, request.user)
+    try:
+        require_membership(user, organization["id"])
+        secret = minting.mint_connect_key(
+            user=user,
+            organization_id=organization["id"],
+            name=request.POST.get("name", "").strip() or DEFAULT_KEY_NAME,
+            expires=timezone.now() + settings.CONNECT_API_KEY_LIFETIME,
+        )
+    except BridgeError as error:
+        return problem_page(
+            request,
+            "No key was made",
+            "PropelAuth didn't make an API key for you. Try again in a minute.",
+            reason=f"connect key: {error}",
+            status=503,
+        )
+    response = HttpResponseRedirect(f"/connect#api_key={secret.reveal()}")
+    response.status_code = 303
+    return response
+
+
+def organization_of(request: HttpRequest) -> dict[str, str] | None:
+    """The organization chosen at sign-in; None for a visitor, and for staff signed in at /admin."""
+    if not request.user.is_authenticated or request.user.propelauth_user_id is None:
+        return None
+    return cast("dict[str, str] | None", request.session.get(sign_in.SESSION_ORGANIZATION))
+
+
+def require_membership(user: User, organization_id: str) -> None:
+    """Raises BridgeError for somebody who was blocked or removed since the session began."""
+    person = propelauth().get_user(str(user.propelauth_user_id))
+    if not person.enabled or not person.is_member_of(organization_id):
+        raise BridgeError("no longer a member")
