@@ -247,9 +247,14 @@ async def _run(executor: Executor, function: Callable[[], T]) -> T:
 
 
 def _guard(function: Callable[[], T]) -> T:
-    """Once more on a fresh connection when the database dropped an idle one."""
+    """Once more on a fresh connection when the database dropped the one at hand.
+
+    Closing gives the connection back to the pool; nobody else would, outside a Django request.
+    """
     try:
         return function()
     except (OperationalError, InterfaceError):
         connections.close_all()
         return function()
+    finally:
+        connections.close_all()

@@ -115,3 +115,19 @@ def location_of(response: httpx2.Response) -> str | None:
 def query_of(url: httpx2.URL | str) -> dict[str, str]:
     """`?a=1&b=2` -> {"a": "1", "b": "2"}"""
     return {name: values[0] for name, values in parse_qs(urlsplit(str(url)).query).items()}
+
+
+def form_to(page: httpx2.Response, path: str) -> Form:
+    """The page's one form that posts to `path`."""
+    [form] = [form for form in forms_of(page) if form.action.endswith(path)]
+    return form
+
+
+def signed_in(robot: Robot, server: str) -> httpx2.Response:
+    """The connect page after "Sign in with Wiv"."""
+    page_url = f"{server}/connect"
+    response = robot.submit(form_to(robot.get(page_url), "/connect/sign-in"))
+    response = robot.follow(response, stop_at=page_url)
+    while location_of(response) != page_url:
+        response = robot.follow(robot.answer(response), stop_at=page_url)
+    return robot.get(page_url)

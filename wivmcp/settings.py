@@ -40,15 +40,21 @@ SECRET_KEY: str = env.str("SECRET_KEY")
 DATABASES = {
     "default": dj_database_url.parse(
         env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'wivmcp.sqlite3'}"),
-        # Seconds a worker thread keeps its connection; 0 opens one per request.
-        conn_max_age=env.int("DATABASE_CONN_MAX_AGE", default=60),
+        # Under ASGI each request has a thread of its own, so a connection kept by its thread
+        # would leak; on PostgreSQL the pool below keeps them instead.
+        conn_max_age=0,
         conn_health_checks=True,
     )
 }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+# Connections to PostgreSQL a worker keeps at most.
+DATABASE_POOL_SIZE: int = env.int("DATABASE_POOL_SIZE", default=20)
+_database_options = DATABASES["default"].setdefault("OPTIONS", {})
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    _database_options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
+else:
     # IMMEDIATE takes the write lock at BEGIN, so that two writers queue instead of failing with
     # "database is locked" half-way; WAL lets readers go on meanwhile.
-    DATABASES["default"]["OPTIONS"] = {
+    _database_options |= {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",

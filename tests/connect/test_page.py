@@ -9,21 +9,7 @@ import pytest
 from oauth_bridge.models import EndUserApiKey, User
 from sandbox import fixtures
 from tests.mcp_gateway.json_rpc import McpClient
-from tests.robot import Robot, forms_of, location_of
-
-
-def form_to(page, path):
-    [form] = [form for form in forms_of(page) if form.action.endswith(path)]
-    return form
-
-
-def signed_in(robot: Robot, server: str):
-    """The connect page after "Sign in with Wiv"."""
-    response = robot.submit(form_to(robot.get(f"{server}/connect"), "/connect/sign-in"))
-    response = robot.follow(response, stop_at=f"{server}/connect")
-    while location_of(response) != f"{server}/connect":
-        response = robot.follow(robot.answer(response), stop_at=f"{server}/connect")
-    return robot.get(f"{server}/connect")
+from tests.robot import form_to, forms_of, location_of, signed_in
 
 
 def test_the_root_leads_to_the_connect_page(http):

@@ -1,0 +1,107 @@
+"""PostgreSQL and two workers, one of which dies in the middle of a sign-in."""
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.e2e.assistant import connected
+from tests.e2e.deployment import Deployment, deployed
+from tests.e2e.test_python_sdk import WAYS, call_all
+from tests.mcp_gateway.json_rpc import McpClient
+from tests.oauth_client import OAuthClient
+from tests.requirements import postgresql_url
+from tests.robot import location_of, query_of
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture(scope="module")
+def database_url() -> Iterator[str]:
+    server = postgresql_url()
+    name = f"wivmcp_e2e_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield str(httpx2.URL(server).copy_with(path=f"/{name}"))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module", params=["api_key", "opaque"])
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, database_url: str
+) -> Iterator[Deployment]:
+    directory: Path = tmp_path_factory.mktemp("deployment")
+    with deployed(
+        directory, database_url, workers=2, ACCESS_TOKEN_KIND=request.param
+    ) as deployment:
+        deployment.sandbox.reset()
+        yield deployment
+
+
+def kill_worker(deployment: Deployment, number: int) -> None:
+    """Once both run: uvicorn takes a moment to replace one that was killed before."""
+    deadline = time.monotonic() + 30
+    while len(workers := deployment.workers()) < 2:
+        assert time.monotonic() < deadline, "there are no two workers"
+        time.sleep(0.1)
+    os.kill(workers[number], signal.SIGKILL)
+
+
+@pytest.fixture
+def deployed_client(deployment: Deployment) -> Iterator[OAuthClient]:
+    client = OAuthClient(deployment.url, resource=f"{deployment.url}/mcp")
+    yield client
+    client.http.close()
+
+
+def persistently(request, *arguments, **options) -> httpx2.Response:
+    """As a browser does: once more when the connection turns out to be dead."""
+    for _ in range(20):
+        try:
+            return request(*arguments, **options)
+        except httpx2.TransportError:
+            continue
+    return request(*arguments, **options)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("moment", ["before the callback", "before the token request"])
+def test_a_worker_killed_during_a_sign_in_loses_nothing(
+    deployment, deployed_client, browser, number, moment
+):
+    client = deployed_client
+    client.register()
+    robot = browser()
+    callback = str(
+        robot.authorize(client.authorization_url(), stop_at=f"{deployment.url}/oauth/callback")
+    )
+    if moment == "before the callback":
+        kill_worker(deployment, number)
+    answer = persistently(robot.get, callback)
+    code = query_of(location_of(answer) or "")["code"]
+    if moment == "before the token request":
+        kill_worker(deployment, number)
+    assert persistently(client.redeem, code).status_code == 200
+    with httpx2.Client(base_url=deployment.url) as http:
+        answer = persistently(McpClient(http, client.tokens["access_token"]).request, "tools/list")
+        assert len(answer.json()["result"]["tools"]) == 26
+
+
+@pytest.mark.parametrize(("path", "mode"), WAYS[:2])
+def test_every_tool_works_with_two_workers(deployment, deployed_client, browser, path, mode):
+    deployment.sandbox.reset()
+    token = persistently(deployed_client.sign_in, browser())["access_token"]
+
+    async def work() -> None:
+        async with connected(deployment.url + path, mode=mode, key=token) as assistant:
+            await call_all(assistant, deployment.sandbox, msp=False)
+
+    asyncio.run(work())
