@@ -24,7 +24,14 @@ from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
 
 from oauth_bridge import outbox
 from oauth_bridge.encryption import encrypt
-from oauth_bridge.errors import BridgeError, MintingFailed, PropelAuthError, PropelAuthRefused
+from oauth_bridge.errors import (
+    BridgeError,
+    MintingFailed,
+    PropelAuthError,
+    PropelAuthMisconfigured,
+    PropelAuthRefused,
+    PropelAuthUnavailable,
+)
 from oauth_bridge.families import revoke_family
 from oauth_bridge.models import Application, EndUserApiKey, Grant, RefreshToken, TokenKind, User
 from oauth_bridge.propelauth import MintedKey, propelauth
@@ -201,18 +208,29 @@ def _obtain_key(mint: Mint) -> MintedKey | None:
 
 
 def patiently_create_key(key: EndUserApiKey) -> MintedKey:
-    """Raises MintingFailed, or PropelAuthRefused when asking again is no use."""
+    """Raises MintingFailed, or PropelAuthRefused when asking again is no use.
+
+    After a try without an answer `key` stays uncertain: the answer may have been a key.
+    """
     deadline = time.monotonic() + settings.KEY_MINTING_PATIENCE.total_seconds()
+    key.uncertain = False
     while True:
         try:
             return _create_key(key)
         except PropelAuthRefused:
             raise
-        except PropelAuthError as error:
-            logger.warning("minting a key failed: %s", error)
-            if time.monotonic() + PAUSE_SECONDS > deadline:
-                raise MintingFailed(str(error)) from error
-            time.sleep(PAUSE_SECONDS)
+        except PropelAuthUnavailable as error:
+            key.uncertain = True
+            _wait_or_give_up(deadline, error)
+        except PropelAuthMisconfigured as error:
+            _wait_or_give_up(deadline, error)
+
+
+def _wait_or_give_up(deadline: float, error: PropelAuthError) -> None:
+    logger.warning("minting a key failed: %s", error)
+    if time.monotonic() + PAUSE_SECONDS > deadline:
+        raise MintingFailed(str(error)) from error
+    time.sleep(PAUSE_SECONDS)
 
 
 def _create_key(key: EndUserApiKey) -> MintedKey:
@@ -248,7 +266,7 @@ def remember_key(key: EndUserApiKey, minted: MintedKey) -> None:
     key.checksum = minted.secret.checksum()
     if key.purpose == EndUserApiKey.Purpose.BEHIND_OPAQUE_TOKEN:
         key.encrypted_secret = encrypt(minted.secret)
-    key.save(update_fields=["api_key_id", "checksum", "encrypted_secret"])
+    key.save(update_fields=["api_key_id", "checksum", "encrypted_secret", "uncertain"])
 
 
 def abandon(mint: Mint) -> None:

@@ -121,9 +121,10 @@ class TokenKind(models.TextChoices):
 class EndUserApiKey(models.Model):
     """A PropelAuth end-user API key we had made, from the intent to its deletion and beyond.
 
-    The row comes first, without `api_key_id`: should we die between PropelAuth's answer and our
-    commit, the key is found again by the `mint_id` in its metadata. It also outlives the key, so
-    that a key of ours is never mistaken for one a user brought.
+    The row comes first, without `api_key_id` and `uncertain`: should we die between PropelAuth's
+    answer and our commit, or never get the answer, the key is found by the `mint_id` in its
+    metadata (outbox.settle). The row also outlives the key, so that a key of ours is never
+    mistaken for one a user brought.
     """
 
     class Purpose(models.TextChoices):
@@ -145,6 +146,8 @@ class EndUserApiKey(models.Model):
     api_key_id = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001
     checksum = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001
     encrypted_secret = models.TextField(blank=True)
+    # PropelAuth may have a key of this mint that we don't know of.
+    uncertain = models.BooleanField(default=True, db_index=True)
     created = models.DateTimeField(auto_now_add=True)
     expires = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)

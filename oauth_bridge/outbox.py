@@ -1,13 +1,15 @@
 """Getting rid of API keys: revoked here at once, deleted at PropelAuth as soon as it answers.
 
 Deletions wait in UpstreamDeletion rows. They are delivered right after the request that wrote them,
-by whichever worker is next, or by `manage.py run_due`; a lease keeps two from doing one.
+by whichever worker is next, or by `manage.py run_due`; a lease keeps two from doing one. Keys whose
+making was never answered are looked for and deleted too.
 """
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -71,6 +73,33 @@ def _deliver(deletion: UpstreamDeletion) -> bool:
     return True
 
 
+def settle(limit: int = 100) -> int:
+    """Delete keys that PropelAuth made but whose answer never arrived; how many there were.
+
+    Looks at mints old enough to be over, and needs a PropelAuth that answers.
+    """
+    over = timezone.now() - settings.KEY_MINTING_PATIENCE * 3
+    uncertain = EndUserApiKey.objects.filter(uncertain=True, created__lt=over)
+    return sum(_settle(key) for key in uncertain.select_related("user")[:limit])
+
+
+def _settle(key: EndUserApiKey) -> int:
+    try:
+        found = propelauth().find_minted_keys(
+            user_id=str(key.user.propelauth_user_id),
+            organization_id=key.organization_id,
+            mint_id=str(key.mint_id),
+        )
+        lost = [api_key_id for api_key_id in found if api_key_id != key.api_key_id]
+        for api_key_id in lost:
+            propelauth().delete_api_key(api_key_id)
+    except PropelAuthError as error:
+        logger.warning("settling mint %s failed: %s", key.mint_id, error)
+        return 0
+    EndUserApiKey.objects.filter(pk=key.pk).update(uncertain=False)
+    return len(lost)
+
+
 def _postpone(deletion: UpstreamDeletion) -> None:
     pause = min(timedelta(seconds=2**deletion.attempts), LONGEST_PAUSE)
     UpstreamDeletion.objects.filter(pk=deletion.pk).update(
@@ -87,6 +116,7 @@ def _deliver_in_thread() -> None:
     close_old_connections()
     try:
         deliver_due(limit=20)
+        settle(limit=5)
     except Exception:  # a thread's exception would vanish
         logger.exception("delivering deletions failed")
     finally:

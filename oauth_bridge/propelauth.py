@@ -18,8 +18,8 @@ from django.conf import settings
 from oauth_bridge.errors import PropelAuthMisconfigured, PropelAuthRefused, PropelAuthUnavailable
 from oauth_bridge.secret import Secret
 
-
 BACKEND = "/api/backend/v1"
+MAX_PAGES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,23 @@ class PropelAuthClient:
             f"{BACKEND}/end_user_api_keys/{quote(api_key_id, safe='')}",
             {"expires_at_seconds": int(expires_at.timestamp())},
         )
+
+    def find_minted_keys(self, *, user_id: str, organization_id: str, mint_id: str) -> list[str]:
+        """Ids of the live keys of a user and organization that carry a mint id of ours."""
+        found: list[str] = []
+        for page in range(MAX_PAGES):
+            query = {"user_id": user_id, "org_id": organization_id, "page_size": 100}
+            answer = self._backend(
+                "GET", f"{BACKEND}/end_user_api_keys?{urlencode({**query, 'page_number': page})}"
+            )
+            found += [
+                _text(key, "api_key_id")
+                for key in answer.get("api_keys") or []
+                if (key.get("metadata") or {}).get("mint_id") == mint_id
+            ]
+            if not answer.get("has_more_results"):
+                break
+        return found
 
     def delete_api_key(self, api_key_id: str) -> None:
         """Deleting a key that is gone already raises PropelAuthRefused."""

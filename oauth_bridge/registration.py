@@ -12,14 +12,13 @@ from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
-from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.generators import generate_client_secret
 
 from oauth_bridge.known_clients import CUSTOM_SCHEMES, is_loopback
 from oauth_bridge.models import Application
 from oauth_bridge.network import client_address
-from oauth_bridge.views import no_store, oauth_error
+from oauth_bridge.views import SmallBodyMixin, no_store, oauth_error
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_REDIRECT_URIS = 10
@@ -61,7 +60,7 @@ class ClientMetadata:
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-class RegistrationView(View):
+class RegistrationView(SmallBodyMixin):
     """POST /register"""
 
     def post(self, request: HttpRequest) -> HttpResponse:

@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
@@ -166,8 +168,18 @@ def problem_page(
     return render(request, "oauth_bridge/problem.html", context, status=status)
 
 
+class SmallBodyMixin(View):
+    """Django's answer to a body over DATA_UPLOAD_MAX_MEMORY_SIZE is an HTML page."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except (RequestDataTooBig, TooManyFieldsSent):
+            return oauth_error("invalid_request", "The request is too large.", status=413)
+
+
 @method_decorator(csrf_exempt, name="dispatch")
-class TokenView(ToolkitTokenView):
+class TokenView(SmallBodyMixin, ToolkitTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not all(authorization.is_plain_text(str(value)) for value in request.POST.values()):
             return oauth_error("invalid_request", "A parameter is malformed or too long.")
@@ -181,7 +193,7 @@ class TokenView(ToolkitTokenView):
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-class RevokeTokenView(ToolkitRevokeTokenView):
+class RevokeTokenView(SmallBodyMixin, ToolkitRevokeTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return no_store(super().post(request, *args, **kwargs))  # type: ignore[no-untyped-call]
 

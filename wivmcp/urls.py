@@ -1,8 +1,13 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+admin.site.site_header = admin.site.site_title = "Wiv MCP server"
 
 urlpatterns = [
     path("", include("oauth_bridge.urls")),
     path("", include("connect.urls")),
     path("admin/", admin.site.urls),
+    # Browsers ask for it on the admin's pages and wherever an answer isn't HTML.
+    path("favicon.ico", RedirectView.as_view(url="/static/oauth_bridge/mark.svg", permanent=True)),
 ]

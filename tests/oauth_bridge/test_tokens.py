@@ -3,13 +3,22 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
 
 from oauth_bridge import outbox
-from oauth_bridge.models import AccessToken, EndUserApiKey, Grant, RefreshToken, UpstreamDeletion
+from oauth_bridge.models import (
+    AccessToken,
+    AuthorizationRequest,
+    EndUserApiKey,
+    Grant,
+    RefreshToken,
+    UpstreamDeletion,
+)
 from sandbox import fixtures
 
 BOTH_KINDS = pytest.mark.parametrize("kind", ["api_key", "opaque"])
@@ -430,3 +439,55 @@ def test_nothing_secret_is_in_a_token_row(client, browser):
     )
     assert tokens["access_token"] not in rows
     assert tokens["refresh_token"] not in rows
+
+
+# Lost keys and old rows --------------------------------------------------------------------------
+
+
+def age(model, **fields) -> None:
+    model.objects.update(**{name: timezone.now() - by for name, by in fields.items()})
+
+
+def test_a_key_whose_answer_was_lost_is_found_and_deleted(client, browser, sandbox):
+    """PropelAuth made it, and its answer came too late for us."""
+    code = client.obtain_code(browser())
+    path = "/api/backend/v1/end_user_api_keys"
+    sandbox.fault("propelauth", path, "delay", delay_seconds=2.5, times=1)
+    assert client.redeem(code).status_code in (200, 503)
+    age(EndUserApiKey, created=timedelta(minutes=1))
+    outbox.deliver_due()
+    outbox.settle()
+    assert upstream_keys(sandbox) == live_keys()
+    assert not EndUserApiKey.objects.filter(uncertain=True).exists()
+
+
+def test_a_worker_that_died_while_minting_leaves_no_key_behind(client, browser, sandbox):
+    client.sign_in(browser())
+    # As the row is between PropelAuth's answer and our commit.
+    AccessToken.objects.all().delete()
+    EndUserApiKey.objects.update(api_key_id=None, checksum=None, uncertain=True)
+    age(EndUserApiKey, created=timedelta(minutes=1))
+    assert outbox.settle() == 1
+    assert sandbox.api_keys() == []
+
+
+def test_old_rows_go_and_live_ones_stay(client, browser):
+    client.sign_in(browser())
+    call_command("run_due", stdout=StringIO())
+    models = (AccessToken, RefreshToken, Grant, EndUserApiKey, AuthorizationRequest)
+    assert all(model.objects.exists() for model in models)
+    for model in models:
+        age(model, expires=timedelta(days=2))
+    call_command("run_due", stdout=StringIO())
+    assert not any(model.objects.exists() for model in models)
+
+
+@pytest.mark.parametrize("path", ["/token", "/revoke", "/register"])
+def test_an_oversized_request_is_refused_in_the_protocols_form(http, path):
+    answer = http.post(
+        path,
+        content=b"a=" + b"x" * 100_000,
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "invalid_request"
