@@ -66,8 +66,9 @@ def demo_environment() -> dict[str, str]:
     return {**kept, "DEMO_ADMIN_PASSWORD": ADMIN_PASSWORD}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def chromium_browser() -> Iterator[Browser]:
+    """For one test: while Playwright runs, no other test of this thread could use asyncio."""
     executable = chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
