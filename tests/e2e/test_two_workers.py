@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 
 import httpx2
@@ -19,7 +21,7 @@ from tests.e2e.test_python_sdk import WAYS, call_all
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.oauth_client import OAuthClient
 from tests.requirements import postgresql_url
-from tests.robot import location_of, query_of
+from tests.robot import Robot, form_to, forms_of, location_of, query_of
 
 pytestmark = pytest.mark.postgresql
 
@@ -93,6 +95,54 @@ def test_a_worker_killed_during_a_sign_in_loses_nothing(
     with httpx2.Client(base_url=deployment.url) as http:
         answer = persistently(McpClient(http, client.tokens["access_token"]).request, "tools/list")
         assert len(answer.json()["result"]["tools"]) == 26
+
+
+def test_a_tool_switched_off_is_gone_from_every_worker_within_a_second(
+    deployment, deployed_client, browser
+):
+    token = persistently(deployed_client.sign_in, browser())["access_token"]
+    switch = admin_list(deployment, browser())
+
+    def listed() -> list[str]:
+        """On a connection of its own, so that either worker may get it."""
+        with httpx2.Client(base_url=deployment.url) as http:
+            return persistently(McpClient(http, token).tool_names)
+
+    assert "wiv_list_spaces" in listed()
+    for state in ("off", "on"):
+        switch(state)
+        deadline = time.monotonic() + 1
+        while any(("wiv_list_spaces" in listed()) != (state == "on") for _ in range(8)):
+            assert time.monotonic() < deadline, "a worker hasn't noticed after a second"
+
+
+def admin_list(deployment: Deployment, robot: Robot) -> Callable[[str], None]:
+    """Signed in at /admin, with a hand on the switch of wiv_list_spaces."""
+    deployment.environment |= {
+        "DJANGO_SUPERUSER_USERNAME": f"admin-{uuid.uuid4().hex[:8]}",
+        "DJANGO_SUPERUSER_EMAIL": "admin@wiv.test",
+        "DJANGO_SUPERUSER_PASSWORD": "correct horse",
+    }
+    deployment.manage("createsuperuser", "--noinput")
+    tools = f"{deployment.url}/admin/mcp_gateway/tool/"
+    login = robot.follow(persistently(robot.get, tools), stop_at="nowhere")
+    robot.submit(
+        form_to(login, "/admin/mcp_gateway/tool/"),
+        username=deployment.environment["DJANGO_SUPERUSER_USERNAME"],
+        password="correct horse",
+    )
+
+    def switch(state: str) -> None:
+        page = robot.get(tools)
+        action = re.search(
+            rf'formaction="([^"]*/switch/{state}/[^"]*)"[^>]*wiv_list_spaces"', page.text
+        )
+        assert action, page.text
+        form = next(form for form in forms_of(page) if "csrfmiddlewaretoken" in form.fields)
+        form.action = deployment.url + unescape(action[1])
+        assert robot.submit(form).status_code == 302
+
+    return switch
 
 
 @pytest.mark.parametrize(("path", "mode"), WAYS[:2])
