@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line: `manage.py migrate`, `manage.py sync_tools`, `manage.py check --deploy`."""
+"""Django's command line: `manage.py migrate`, `manage.py sync_tools`, `manage.py run_due`."""
 
 import os
 import sys

@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 from django.conf import settings
 from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
 
 from oauth_bridge import outbox, own_credentials
 from oauth_bridge.propelauth import propelauth
@@ -27,7 +28,7 @@ def sandbox_process() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def server_thread(django_db_setup: None, django_db_blocker: pytest.FixtureDef) -> Iterator[None]:
+def server_thread(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     from wivmcp.asgi import application
 
     config = uvicorn.Config(

@@ -5,7 +5,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx2
 
@@ -65,6 +65,12 @@ class OAuthClient:
         present = {name: value for name, value in parameters.items() if value is not None}
         return f"{self.issuer}/authorize?{urlencode(present)}"
 
+    @property
+    def basic(self) -> str:
+        """RFC 6749 §2.3.1"""
+        credentials = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}"
+        return "Basic " + base64.b64encode(credentials.encode()).decode()
+
     def obtain_code(self, robot: Robot, **changes: str | None) -> str:
         if not self.client_id:
             self.register()
@@ -99,12 +105,8 @@ class OAuthClient:
         if self.auth_method == "client_secret_post":
             form["client_secret"] = self.client_secret
         present = {name: value for name, value in form.items() if value is not None}
-        auth = (
-            httpx2.BasicAuth(self.client_id, self.client_secret)
-            if self.auth_method == "client_secret_basic"
-            else None
-        )
-        response = self.http.post(f"{self.issuer}/token", data=present, auth=auth)
+        headers = {"Authorization": self.basic} if self.auth_method == "client_secret_basic" else {}
+        response = self.http.post(f"{self.issuer}/token", data=present, headers=headers)
         if response.status_code == 200:
             self.tokens = response.json()
         return response

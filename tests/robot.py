@@ -107,9 +107,10 @@ class Robot:
         raise AssertionError(f"nothing to press on {page.url}\n{page.text[:2000]}")
 
 
-def location_of(response: httpx2.Response) -> str | None:
+def location_of(response: httpx2.Response) -> str:
+    """Where a redirect leads; "" for what isn't one."""
     location = response.headers.get("location")
-    return urljoin(str(response.url), location) if location else None
+    return urljoin(str(response.url), location) if location else ""
 
 
 def query_of(url: httpx2.URL | str) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """The product's settings, with an environment that points at a sandbox of this test run's own."""
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
 
 from sandbox import fixtures
 
@@ -31,4 +34,6 @@ from wivmcp.settings import DATABASES  # noqa: E402
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: an in-memory database is visible to one connection only, and the server has several.
-    DATABASES["default"]["TEST"] = {"NAME": f"/tmp/wivmcp-test-{os.getpid()}.sqlite3"}
+    _folder = tempfile.mkdtemp(prefix="wivmcp-test-")
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+    DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/test.sqlite3"}

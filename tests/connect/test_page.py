@@ -41,8 +41,8 @@ def test_after_sign_in_the_page_shows_who_and_where_one_is(
 
 def test_the_configuration_for_oauth_clients_is_json_without_a_secret(browser, server):
     page = signed_in(browser(), server)
-    shown = re.search(r'<pre id="oauth-config">(.*?)</pre>', page.text, re.DOTALL)
-    config = json.loads(unescape(shown.group(1)))
+    [shown] = re.findall(r'<pre id="oauth-config">(.*?)</pre>', page.text, re.DOTALL)
+    config = json.loads(unescape(shown))
     assert config == {"mcpServers": {"wiv": {"url": f"{server}/mcp"}}}
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sandbox import fixtures
 from tests.settings import free_port
@@ -76,7 +77,7 @@ def deployed(
 
 @contextlib.contextmanager
 def serving(
-    port: int, workers: int, environment: dict[str, str], output: object
+    port: int, workers: int, environment: dict[str, str], output: BinaryIO
 ) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "uvicorn", "wivmcp.asgi:application", "--lifespan", "on"]
     command += ["--port", str(port), "--workers", str(workers)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.types import TextContent
 
 from sandbox import fixtures
 from tests.e2e.assistant import Memory, Person, connected, oauth
@@ -54,7 +55,9 @@ async def call_all(client: Client, sandbox, *, msp: bool) -> None:
         arguments = resolve(call.arguments, answers)
         sandbox.forget_requests()
         result = await client.call_tool(call.tool, arguments)
-        answer = json.loads(result.content[0].text)
+        [content] = result.content
+        assert isinstance(content, TextContent)
+        answer = json.loads(content.text)
         assert not result.is_error, f"{call.tool}: {answer}"
         answers[call.tool] = answer
         check(call, arguments, answer, sandbox.requests("wiv"))

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx2
 import psycopg
@@ -22,6 +23,8 @@ from tests.mcp_gateway.json_rpc import McpClient
 from tests.oauth_client import OAuthClient
 from tests.requirements import postgresql_url
 from tests.robot import Robot, form_to, forms_of, location_of, query_of
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.postgresql
 
@@ -64,14 +67,14 @@ def deployed_client(deployment: Deployment) -> Iterator[OAuthClient]:
     client.http.close()
 
 
-def persistently(request, *arguments, **options) -> httpx2.Response:
+def persistently(request: Callable[..., T], *arguments: Any) -> T:
     """As a browser does: once more when the connection turns out to be dead."""
     for _ in range(20):
         try:
-            return request(*arguments, **options)
+            return request(*arguments)
         except httpx2.TransportError:
             continue
-    return request(*arguments, **options)
+    return request(*arguments)
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -88,7 +91,7 @@ def test_a_worker_killed_during_a_sign_in_loses_nothing(
     if moment == "before the callback":
         kill_worker(deployment, number)
     answer = persistently(robot.get, callback)
-    code = query_of(location_of(answer) or "")["code"]
+    code = query_of(location_of(answer))["code"]
     if moment == "before the token request":
         kill_worker(deployment, number)
     assert persistently(client.redeem, code).status_code == 200

@@ -25,11 +25,8 @@ BOTH_KINDS = pytest.mark.parametrize("kind", ["api_key", "opaque"])
 
 
 def live_keys() -> set[str]:
-    return set(
-        EndUserApiKey.objects.filter(revoked_at=None)
-        .exclude(api_key_id=None)
-        .values_list("api_key_id", flat=True)
-    )
+    keys = EndUserApiKey.objects.filter(revoked_at=None).exclude(api_key_id=None)
+    return {str(key.api_key_id) for key in keys}
 
 
 def upstream_keys(sandbox) -> set[str]:
