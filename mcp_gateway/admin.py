@@ -1,0 +1,158 @@
+"""How does an administrator see, edit and switch tools?
+
+Every change is one LogEntry, and is remembered in `overridden`, so that sync_tools leaves it alone.
+The switch is a submit button of the list's own form: one click, no JavaScript, CSRF-protected.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
+from django.forms import ModelForm
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from mcp_gateway.models import Source, Tool, ToolQuerySet
+from mcp_gateway.seed import read_definitions, synchronize
+
+if TYPE_CHECKING:
+    ToolModelAdmin = admin.ModelAdmin[Tool]
+else:
+    ToolModelAdmin = admin.ModelAdmin
+
+
+class IndentedJsonEncoder(json.JSONEncoder):
+    """A schema on one line can't be edited."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "indent": 2})
+
+
+@admin.register(Tool)
+class ToolAdmin(ToolModelAdmin):
+    list_display = ("name", "title", "category", "wiv_request", "required_scope", "enabled")
+    list_filter = ("category", "enabled", "read_only", "required_scope", "source")
+    search_fields = ("name", "title", "description", "path_template")
+    readonly_fields = ("source", "overridden")
+    actions = ("switch_on", "switch_off", "follow_catalog")
+    save_as = True
+    # Compared with the row, not with a hidden copy in the form, to see which fields changed.
+    formfield_overrides = {
+        models.JSONField: {"encoder": IndentedJsonEncoder, "show_hidden_initial": False}
+    }
+    fieldsets = (
+        (None, {"fields": ("name", "title", "description", "category", "position", "enabled")}),
+        (
+            "Request to Wiv",
+            {
+                "fields": (
+                    ("http_method", "path_template"),
+                    "query_parameters",
+                    ("body", "body_wrapper"),
+                    "timeout",
+                )
+            },
+        ),
+        ("Arguments", {"fields": ("input_schema",)}),
+        (
+            "What assistants are told, and what a token needs",
+            {
+                "fields": (
+                    ("read_only", "destructive", "idempotent", "open_world"),
+                    "required_scope",
+                )
+            },
+        ),
+        ("Origin", {"fields": ("source", "overridden")}),
+    )
+
+    @admin.display(description="Request", ordering="path_template")
+    def wiv_request(self, tool: Tool) -> str:
+        return f"{tool.http_method} {tool.path_template}"
+
+    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
+        columns = super().get_list_display(request)
+        if not self.has_change_permission(request):
+            return tuple(columns)
+        query = self.get_preserved_filters(request)
+
+        @admin.display(description="Switch")
+        def switch(tool: Tool) -> SafeString:
+            return switch_button(tool, query)
+
+        return (*columns, switch)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(self.switch_view))
+        switch = path("<int:pk>/switch/<str:state>/", view, name="mcp_gateway_tool_switch")
+        return [switch, *super().get_urls()]
+
+    def switch_view(self, request: HttpRequest, pk: int, state: str) -> HttpResponse:
+        if state not in ("on", "off"):
+            raise Http404
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        self.switch(request, Tool.objects.filter(pk=pk), enabled=state == "on")
+        query = request.GET.get("_changelist_filters", "")
+        return HttpResponseRedirect(f"{reverse('admin:mcp_gateway_tool_changelist')}?{query}")
+
+    @admin.action(description="Switch on selected tools", permissions=["change"])
+    def switch_on(self, request: HttpRequest, tools: ToolQuerySet) -> None:
+        self.switch(request, tools, enabled=True)
+
+    @admin.action(description="Switch off selected tools", permissions=["change"])
+    def switch_off(self, request: HttpRequest, tools: ToolQuerySet) -> None:
+        self.switch(request, tools, enabled=False)
+
+    def switch(self, request: HttpRequest, tools: ToolQuerySet, *, enabled: bool) -> None:
+        with transaction.atomic():
+            switched = list(tools.exclude(enabled=enabled).select_for_update())
+            for tool in switched:
+                tool.enabled = enabled
+                tool.override(["enabled"])
+                tool.save(update_fields=["enabled", "overridden"])
+            self.log_changes(request, switched, f"Switched {'on' if enabled else 'off'}.")
+
+    @admin.action(description="Follow the shipped catalog again", permissions=["change"])
+    def follow_catalog(self, request: HttpRequest, tools: ToolQuerySet) -> None:
+        """Forgets what administrators decided about these tools."""
+        with transaction.atomic():
+            followers = list(tools.filter(source=Source.CATALOG).exclude(overridden=[]))
+            Tool.objects.filter(pk__in=[tool.pk for tool in followers]).update(overridden=[])
+            synchronize(read_definitions())
+            self.log_changes(request, followers, "Follows the shipped catalog again.")
+
+    def log_changes(self, request: HttpRequest, tools: Iterable[Tool], message: str) -> None:
+        for tool in tools:
+            self.log_change(request, tool, message)
+            self.message_user(request, f"{tool}: {message}", messages.SUCCESS)
+
+    def save_model(
+        self, request: HttpRequest, obj: Tool, form: "ModelForm[Tool]", change: bool
+    ) -> None:
+        if change and obj.source == Source.CATALOG:
+            obj.override(form.changed_data)
+        super().save_model(request, obj, form, change)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Tool | None = None) -> bool:
+        """A shipped tool would come back with the next sync_tools: it can only be switched off."""
+        if obj is not None and obj.source == Source.CATALOG:
+            return False
+        return super().has_delete_permission(request, obj)
+
+
+def switch_button(tool: Tool, query: str) -> SafeString:
+    """A button that submits the surrounding form, whose CSRF token it needs, to its own URL."""
+    state = "off" if tool.enabled else "on"
+    url = reverse("admin:mcp_gateway_tool_switch", args=[tool.pk, state])
+    return format_html(
+        '<button type="submit" class="button" formaction="{}?{}" aria-label="Switch {} {}">'
+        "Switch {}</button>",
+        *(url, query, state, tool.name, state),
+    )

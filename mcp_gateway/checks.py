@@ -1,0 +1,59 @@
+"""Settings the gateway can't work safely with; each with a stable id and what to do."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+# Seconds after which App Runner cuts any request.
+LONGEST_REQUEST = 120
+
+
+@register
+def wiv_api_url(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Every request to it carries somebody's credential."""
+    parts = urlsplit(settings.WIV_API_URL)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS):
+        return []
+    hint = "Set WIV_API_URL to https://HOST; plain http is for loopback only."
+    return [Error("WIV_API_URL isn't https.", hint=hint, id="mcp_gateway.E001")]
+
+
+@register
+def allowed_origins(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Origins are compared as a whole, so a slash at the end would never match."""
+    hint = 'List origins as "https://app.example.com" or "http://localhost:6274".'
+    return [
+        Error(f"{origin!r} in ALLOWED_ORIGINS is no origin.", hint=hint, id="mcp_gateway.E002")
+        for origin in settings.ALLOWED_ORIGINS
+        if not re.fullmatch(r"https?://[^/?#\s*]+", origin)
+    ]
+
+
+@register
+def limits(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    numbers = ("MCP_MAX_BODY_BYTES", "MCP_MAX_HEADER_BYTES", "WIV_MAX_RESPONSE_BYTES")
+    return [
+        Error(f"{name} must be positive.", hint="Leave it unset.", id="mcp_gateway.E003")
+        for name in numbers
+        if getattr(settings, name) <= 0
+    ]
+
+
+@register
+def durations(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    messages: list[CheckMessage] = []
+    if settings.WIV_TIMEOUT.total_seconds() <= 0:
+        hint = "Set WIV_TIMEOUT to the seconds a tool call may take, such as 30."
+        messages.append(Error("WIV_TIMEOUT must be positive.", hint=hint, id="mcp_gateway.E004"))
+    if settings.WIV_TIMEOUT.total_seconds() >= LONGEST_REQUEST:
+        hint = f"Stay below {LONGEST_REQUEST} s, after which App Runner cuts the request."
+        messages.append(Warning("WIV_TIMEOUT is too long.", hint=hint, id="mcp_gateway.W001"))
+    if settings.MCP_TOOLS_LIST_TTL.total_seconds() < 0:
+        hint = "Set MCP_TOOLS_LIST_TTL to 0 or more seconds."
+        messages.append(Error("MCP_TOOLS_LIST_TTL is negative.", hint=hint, id="mcp_gateway.E005"))
+    return messages

@@ -1,0 +1,233 @@
+"""Which tools exist, what do they say about themselves, and who changed them last?"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models, transaction
+from django.db.models import Q
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from mcp_gateway.http_rule import ALL_ARGUMENTS, HttpRule
+from mcp_gateway.input_schema import InputSchema, UnusableSchema
+
+# MCP 2026-07-28, "Tool Names".
+TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+
+class HttpMethod(models.TextChoices):
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+class Scope(models.TextChoices):
+    READ = "wiv:read", "read (wiv:read)"
+    WRITE = "wiv:write", "change (wiv:write)"
+
+
+class Source(models.TextChoices):
+    CATALOG = "catalog", "shipped catalog"
+    ADMIN = "admin", "made here"
+
+
+class CatalogVersion(models.Model):
+    """One row whose token is new after every change of a tool: how a worker notices.
+
+    Random rather than counted, so that a restored or re-created database can't show a worker a
+    number it has seen before.
+    """
+
+    SOLE_ID = 1
+
+    token = models.UUIDField(default=uuid4)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(pk=1), name="mcp_gateway_one_catalog_version"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.token)
+
+    @classmethod
+    def current(cls) -> UUID | None:
+        return cls.objects.filter(pk=cls.SOLE_ID).values_list("token", flat=True).first()
+
+    @classmethod
+    def change(cls) -> None:
+        """Call it in the transaction that changes a tool."""
+        cls.objects.update_or_create(pk=cls.SOLE_ID, defaults={"token": uuid4()})
+
+
+class ToolQuerySet(models.QuerySet["Tool"]):
+    """Writes that send no signals announce themselves to CatalogVersion here."""
+
+    def enabled(self) -> "ToolQuerySet":
+        return self.filter(enabled=True)
+
+    def update(self, **fields: Any) -> int:
+        with transaction.atomic(using=self.db):
+            CatalogVersion.change()
+            return super().update(**fields)
+
+    def bulk_create(self, objs: Iterable["Tool"], *args: Any, **kwargs: Any) -> list["Tool"]:
+        with transaction.atomic(using=self.db):
+            CatalogVersion.change()
+            return super().bulk_create(objs, *args, **kwargs)
+
+
+class Tool(models.Model):
+    """One MCP tool and the Wiv request behind it."""
+
+    name = models.CharField(
+        max_length=128,
+        unique=True,
+        validators=[RegexValidator(rf"^{TOOL_NAME.pattern}\Z", "Use letters, digits, _ . and -.")],
+        help_text="What assistants call it. Renaming it breaks approvals that clients saved.",
+    )
+    title = models.CharField(max_length=128, help_text="What people see.")
+    description = models.TextField(help_text="What the model reads to decide when to use the tool.")
+    category = models.SlugField(max_length=64)
+    position = models.PositiveIntegerField(default=1000, help_text="Place in the list.")
+
+    http_method = models.CharField(max_length=6, choices=HttpMethod.choices, default=HttpMethod.GET)
+    path_template = models.CharField(
+        max_length=255, help_text="For example /workflows/{workflow_id}/run"
+    )
+    query_parameters = models.JSONField(
+        default=list, blank=True, help_text="Names of the arguments that go to the query string."
+    )
+    body = models.CharField(
+        max_length=128,
+        blank=True,
+        help_text="Empty: no body. *: every argument left over. Else: the argument to send.",
+    )
+    body_wrapper = models.CharField(
+        max_length=64, blank=True, help_text='Send the body as {"this key": body}.'
+    )
+    input_schema = models.JSONField(help_text="JSON Schema 2020-12 of the arguments.")
+    timeout = models.DurationField(
+        null=True, blank=True, help_text="How long Wiv may take; empty for WIV_TIMEOUT."
+    )
+
+    read_only = models.BooleanField(default=False, help_text="Changes nothing in Wiv.")
+    destructive = models.BooleanField(default=True, help_text="May overwrite or remove something.")
+    idempotent = models.BooleanField(default=False, help_text="Calling twice is the same as once.")
+    open_world = models.BooleanField(default=True, help_text="Reaches systems outside this server.")
+    required_scope = models.CharField(max_length=32, choices=Scope.choices, default=Scope.WRITE)
+
+    enabled = models.BooleanField(default=True, help_text="Off: nobody sees it or can call it.")
+    source = models.CharField(
+        max_length=8, choices=Source.choices, default=Source.ADMIN, editable=False
+    )
+    overridden = models.JSONField(
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="Fields an administrator decided; sync_tools leaves them alone.",
+    )
+
+    objects = ToolQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position", "name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(http_method__in=HttpMethod.values), name="mcp_gateway_tool_http_method"
+            ),
+            models.CheckConstraint(
+                condition=Q(required_scope__in=Scope.values), name="mcp_gateway_tool_required_scope"
+            ),
+            models.CheckConstraint(
+                condition=Q(path_template__startswith="/"), name="mcp_gateway_tool_path_template"
+            ),
+            models.CheckConstraint(
+                condition=Q(read_only=False) | Q(destructive=False),
+                name="mcp_gateway_tool_read_only_is_not_destructive",
+                violation_error_message="A read-only tool can't be destructive.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """With the signal's write in the same transaction; Django's other writers have one."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+
+    @property
+    def http_rule(self) -> HttpRule:
+        return HttpRule(
+            method=self.http_method,
+            path_template=self.path_template,
+            query_parameters=tuple(self.query_parameters),
+            body=self.body,
+            body_wrapper=self.body_wrapper,
+        )
+
+    def override(self, fields: Iterable[str]) -> None:
+        """Remember that an administrator decided these fields."""
+        self.overridden = sorted({*self.overridden, *fields})
+
+    def clean(self) -> None:
+        """Refuses a row that could not be served. Raises ValidationError with the field's name."""
+        clean_input_schema(self.input_schema)
+        clean_path_template(self.path_template)
+        clean_query_parameters(self.query_parameters)
+        clean_http_rule(self.http_rule, self.input_schema)
+
+
+@receiver([post_save, post_delete], sender=Tool)
+def announce_change(**kwargs: Any) -> None:
+    """Signals, because loaddata and deletion pass by the model's own methods."""
+    CatalogVersion.change()
+
+
+def clean_input_schema(schema: object) -> None:
+    if not isinstance(schema, Mapping):
+        raise ValidationError({"input_schema": "This must be a JSON object."})
+    if not isinstance(schema.get("properties", {}), Mapping):
+        raise ValidationError({"input_schema": '"properties" must be a JSON object.'})
+    try:
+        InputSchema(schema)
+    except UnusableSchema as error:
+        raise ValidationError({"input_schema": str(error)}) from error
+
+
+def clean_path_template(template: str) -> None:
+    """The literal parts are sent as they stand, so they must be a path and nothing else."""
+    literal = re.sub(r"\{[A-Za-z_][A-Za-z0-9_]*\}", "x", template)
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", literal) or ".." in literal:
+        raise ValidationError(
+            {"path_template": "Use /segments of letters, digits, . _ ~ - and {variables}."}
+        )
+
+
+def clean_query_parameters(names: object) -> None:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValidationError({"query_parameters": "This must be a list of argument names."})
+
+
+def clean_http_rule(rule: HttpRule, schema: Mapping[str, Any]) -> None:
+    """Every argument the request is made of must be one that the schema lets a client send."""
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    for name in rule.path_variables:
+        if name not in properties or name not in required:
+            raise ValidationError(
+                {"path_template": f"{{{name}}} must be a required property of the input schema."}
+            )
+    for name in rule.query_parameters:
+        if name not in properties:
+            raise ValidationError({"query_parameters": f"{name} isn't in the input schema."})
+    if rule.body not in ("", ALL_ARGUMENTS) and rule.body not in properties:
+        raise ValidationError({"body": f"{rule.body} isn't in the input schema."})
+    if rule.body_wrapper and not rule.body:
+        raise ValidationError({"body_wrapper": "There is no body to wrap."})

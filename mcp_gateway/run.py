@@ -1,0 +1,89 @@
+"""What lives from startup to shutdown, and how does an authenticated request reach the SDK?"""
+
+import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from django.conf import settings
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+from mcp_gateway.auth import Credentials, acting_for, insufficient_scope, sdk_user
+from mcp_gateway.catalog import Catalog
+from mcp_gateway.disconnects import cancelled_by_disconnect, disconnect_cancels
+from mcp_gateway.errors import CatalogUnavailable, Unavailable
+from mcp_gateway.exchange import Exchange
+from mcp_gateway.limits import read_body, replay
+from mcp_gateway.messages import called_tool, check_content_type, read_message
+from mcp_gateway.scopes import covers
+from mcp_gateway.server import ToolServer
+from mcp_gateway.streams import SseStreams
+from mcp_gateway.version import find_version
+from mcp_gateway.wiv import WivClient
+from oauth_bridge.credentials import Secret, TokenGrant
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    credentials: Credentials
+    catalog: Catalog
+    manager: StreamableHTTPSessionManager
+    streams: SseStreams
+
+    async def serve(self, exchange: Exchange, credential: Secret, grant: TokenGrant) -> None:
+        exchange = replace(exchange, scope={**exchange.scope, "user": sdk_user(grant)})
+        with acting_for(grant):
+            if exchange.method == "POST":
+                await self._receive_message(exchange, grant)
+            else:
+                await self._open_stream(exchange, credential)
+
+    async def _open_stream(self, exchange: Exchange, credential: Secret) -> None:
+        resource = exchange.endpoint.resource
+        check = functools.partial(self.credentials.find_grant, credential, resource)
+        await exchange.answer_with(functools.partial(self.streams.open, check))
+
+    async def _receive_message(self, exchange: Exchange, grant: TokenGrant) -> None:
+        check_content_type(exchange.headers)
+        body = await read_body(exchange.headers, exchange.receive)
+        await self._check_scope(exchange, grant, body)
+        if disconnect_cancels(exchange):
+            await cancelled_by_disconnect(self.manager.handle_request, body, exchange)
+            return
+        exchange = replace(exchange, receive=replay(body, exchange.receive))
+        if exchange.endpoint.resource_path == "/sse":
+            await exchange.answer_with(self.streams.receive_message)
+        else:
+            await exchange.answer_with(self.manager.handle_request)
+
+    async def _check_scope(self, exchange: Exchange, grant: TokenGrant, body: bytes) -> None:
+        """MCP 2026-07-28, "Scope Challenge Handling": the 403 must come from HTTP, before the SDK.
+
+        A tool that isn't there passes: the SDK's answer to it is a JSON-RPC error.
+        """
+        name = called_tool(read_message(body))
+        if name is None:
+            return
+        try:
+            tool = (await self.catalog.current()).find(name)
+        except CatalogUnavailable as error:
+            raise Unavailable(f"{error} at the moment") from error
+        if tool is not None and not covers(grant.scopes, tool.required_scope):
+            raise insufficient_scope(exchange.endpoint, grant, tool.name, tool.required_scope)
+
+
+@asynccontextmanager
+async def open_run(credentials: Credentials) -> AsyncIterator[Run]:
+    wiv_client = WivClient(
+        settings.WIV_API_URL,
+        max_response_bytes=settings.WIV_MAX_RESPONSE_BYTES,
+        user_agent=f"wivmcp/{find_version()}",
+    )
+    async with Catalog() as catalog, wiv_client as wiv:
+        server = ToolServer(catalog, wiv, credentials).server
+        limit = settings.MCP_MAX_BODY_BYTES
+        manager = StreamableHTTPSessionManager(
+            server, json_response=True, stateless=True, max_request_body_size=limit
+        )
+        async with manager.run():
+            yield Run(credentials, catalog, manager, SseStreams(server, catalog, limit))

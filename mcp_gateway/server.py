@@ -1,0 +1,180 @@
+"""What do `tools/list` and `tools/call` answer?
+
+The MCP server itself. The SDK speaks the protocol versions and transports; the tools are rows.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from django.conf import settings
+from mcp import MCPError, types
+from mcp.server import CacheHint, Server, ServerRequestContext
+
+from mcp_gateway.auth import Credentials, principal
+from mcp_gateway.catalog import Catalog, CatalogTool
+from mcp_gateway.errors import (
+    CatalogUnavailable,
+    KeyArgumentRefused,
+    ToolFailure,
+    WivError,
+    WivRefused,
+)
+from mcp_gateway.scopes import covers
+from mcp_gateway.version import find_version
+from mcp_gateway.wiv import WivClient, WivResponse
+from oauth_bridge.credentials import InvalidCredential, Secret, TokenGrant, VerdictUnavailable
+
+logger = logging.getLogger(__name__)
+
+INSTRUCTIONS = (
+    "Wiv is a FinOps platform: workflows that watch and change cloud cost, their runs "
+    "(executions), and cases, which are savings recommendations. Ids come from the list tools. "
+    "Before starting, stopping or changing anything, confirm with the user."
+)
+# An argument that any tool takes and none advertises: another Wiv API key for this one call.
+KEY_ARGUMENT = "_wiv_api_key"
+MAX_KEY_LENGTH = 4096
+
+Context = ServerRequestContext[Any]
+
+
+class ToolServer:
+    """The handlers, and the SDK's `server` that calls them."""
+
+    def __init__(self, catalog: Catalog, wiv: WivClient, credentials: Credentials) -> None:
+        self._catalog = catalog
+        self._wiv = wiv
+        self._credentials = credentials
+        self.server: Server[Any] = Server(
+            "wiv",
+            title="Wiv",
+            version=find_version(),
+            instructions=INSTRUCTIONS,
+            cache_hints={"tools/list": tools_list_cache_hint()},
+            get_tool_input_schema=self.find_input_schema,
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+        )
+        self.server.middleware.clear()  # OpenTelemetry's no-op spans cost 5 to 13 % of a call
+
+    def find_input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """For the SDK's check of Mcp-Param headers, which else would run `tools/list` each time."""
+        tool = self._catalog.latest.find(name)
+        return tool.wire.input_schema if tool else None
+
+    async def list_tools(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        if params and params.cursor is not None:
+            raise MCPError(types.INVALID_PARAMS, "Unknown cursor: the list has one page")
+        try:
+            snapshot = await self._catalog.current()
+        except CatalogUnavailable as error:
+            raise MCPError(types.INTERNAL_ERROR, f"{error}, try again later") from error
+        return types.ListToolsResult(tools=snapshot.listed_for(principal().scopes))
+
+    async def call_tool(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        """Never raises anything but the protocol error for a tool that isn't there.
+
+        The SDK would send any other exception's text to 2025-era clients.
+        """
+        try:
+            tool = await self._find_tool(params.name)
+            response = await self._call(tool, params.arguments or {})
+        except MCPError:
+            raise
+        except CatalogUnavailable as error:
+            return error_result(f"{error}. Try again later.")
+        except ToolFailure as failure:
+            logger.info("%s failed: %s", params.name, failure)
+            return error_result(failure.for_model)
+        except Exception:
+            logger.exception("%s failed unexpectedly", params.name)
+            return error_result("The MCP server failed to handle this call. Try again later.")
+        return success_result(response)
+
+    async def _find_tool(self, name: str) -> CatalogTool:
+        """The ASGI layer answers a missing scope with 403; this holds if it should be fooled."""
+        tool = (await self._catalog.current()).find(name)
+        if tool is None or not covers(principal().scopes, tool.required_scope):
+            raise MCPError(
+                types.INVALID_PARAMS, f"Unknown tool: {name[:128]} doesn't exist or is switched off"
+            )
+        return tool
+
+    async def _call(self, tool: CatalogTool, arguments: Mapping[str, Any]) -> WivResponse:
+        arguments = dict(arguments)
+        grant = principal()
+        if KEY_ARGUMENT in arguments:
+            grant = await self._find_key_owner(arguments.pop(KEY_ARGUMENT), grant)
+        tool.input_schema.check(arguments)
+        request = tool.http_rule.bind(arguments)
+        try:
+            return await self._wiv.send(request, grant.credential, tool.timeout)
+        except WivError as error:
+            if isinstance(error, WivRefused) and error.status == 401:
+                await self._confirm(grant)
+            raise with_warning(error, tool) from error
+
+    async def _find_key_owner(self, value: object, grant: TokenGrant) -> TokenGrant:
+        if not is_possible_key(value):
+            raise KeyArgumentRefused(f"{KEY_ARGUMENT} must be a Wiv API key, or be left out.")
+        try:
+            return await self._credentials.find_key_owner(Secret(value), grant)
+        except InvalidCredential as error:
+            raise KeyArgumentRefused(
+                f"The key in {KEY_ARGUMENT} isn't a valid Wiv API key. Ask the user for another, "
+                "or leave it out to use the connection's own.",
+                reason="invalid key in an argument",
+            ) from error
+        except VerdictUnavailable as error:
+            raise KeyArgumentRefused(
+                f"The key in {KEY_ARGUMENT} can't be checked at the moment. Try again later.",
+                reason="a key in an argument can't be checked",
+            ) from error
+
+    async def _confirm(self, grant: TokenGrant) -> None:
+        """Wiv's 401 alone revokes nothing; PropelAuth's verdict does, from the next request on."""
+        if not await self._credentials.confirm(grant):
+            logger.warning("a credential was revoked: Wiv refused it and PropelAuth too")
+
+
+def tools_list_cache_hint() -> CacheHint:
+    """Private: what is listed depends on the token's scope."""
+    ttl_ms = int(settings.MCP_TOOLS_LIST_TTL.total_seconds() * 1000)
+    return CacheHint(ttl_ms=ttl_ms, scope="private")
+
+
+def is_possible_key(value: object) -> TypeGuard[str]:
+    """Printable ASCII without spaces, as it becomes a header."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_KEY_LENGTH
+        and all("!" <= character <= "~" for character in value)
+    )
+
+
+def with_warning(error: WivError, tool: CatalogTool) -> ToolFailure:
+    """What a model must know before it repeats a call that might have worked."""
+    if tool.repeatable or not error.may_have_happened:
+        return error
+    return ToolFailure(
+        f"{error.for_model} It's unknown whether the call took effect: check the current state "
+        "with a read-only tool before repeating it.",
+        reason=str(error),
+    )
+
+
+def success_result(response: WivResponse) -> types.CallToolResult:
+    text = response.text or f"Wiv answered {response.status} without content: done."
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)],
+        structured_content=response.value if isinstance(response.value, dict) else None,
+    )
+
+
+def error_result(text: str) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
