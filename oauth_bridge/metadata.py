@@ -35,6 +35,7 @@ def authorization_server(request: HttpRequest, suffix: str = "") -> JsonResponse
             "revocation_endpoint_auth_methods_supported": methods,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
+            "client_id_metadata_document_supported": supported["CIMD_ENABLED"],
         }
     )
 

@@ -18,7 +18,7 @@ from oauth2_provider.generators import generate_client_secret
 from oauth_bridge.known_clients import CUSTOM_SCHEMES, is_loopback
 from oauth_bridge.models import Application
 from oauth_bridge.network import client_address
-from oauth_bridge.views import SmallBodyMixin, no_store, oauth_error
+from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_REDIRECT_URIS = 10
@@ -157,8 +157,12 @@ def _text(document: dict[str, Any], name: str, max_length: int) -> str:
         return ""
     if not isinstance(value, str):
         raise RegistrationRefused("invalid_client_metadata", f"{name} must be a string.")
-    visible = "".join(char for char in value if unicodedata.category(char)[0] != "C")
-    return visible.strip()[:max_length]
+    return visible_text(value)[:max_length]
+
+
+def visible_text(value: str) -> str:
+    """Without control, format and unassigned characters."""
+    return "".join(char for char in value if unicodedata.category(char)[0] != "C").strip()
 
 
 def _redirect_uris(value: object) -> list[str]:

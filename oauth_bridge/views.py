@@ -6,11 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
@@ -22,9 +19,11 @@ from oauth2_provider.views.base import TokenView as ToolkitTokenView
 
 from oauth_bridge import authorization, outbox, sign_in
 from oauth_bridge.authorization import AuthorizationCodeRequest, AuthorizationRefused
+from oauth_bridge.client_documents import document_host
 from oauth_bridge.errors import BridgeError, SignInFailed
 from oauth_bridge.known_clients import is_loopback, is_trusted_redirect, uses_custom_scheme
 from oauth_bridge.models import Application, AuthorizationRequest
+from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error, unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +62,7 @@ def consent_context(asked: AuthorizationCodeRequest, application: Application) -
     scopes = settings.SCOPES
     return {
         "application": application,
+        "document_host": document_host(application),
         "redirect_host": urlsplit(asked.redirect_uri).netloc,
         "is_loopback": is_loopback(asked.redirect_uri),
         "is_custom_scheme": uses_custom_scheme(asked.redirect_uri),
@@ -168,16 +168,6 @@ def problem_page(
     return render(request, "oauth_bridge/problem.html", context, status=status)
 
 
-class SmallBodyMixin(View):
-    """Django's answer to a body over DATA_UPLOAD_MAX_MEMORY_SIZE is an HTML page."""
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        try:
-            return super().dispatch(request, *args, **kwargs)
-        except (RequestDataTooBig, TooManyFieldsSent):
-            return oauth_error("invalid_request", "The request is too large.", status=413)
-
-
 @method_decorator(csrf_exempt, name="dispatch")
 class TokenView(SmallBodyMixin, ToolkitTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -196,23 +186,3 @@ class TokenView(SmallBodyMixin, ToolkitTokenView):
 class RevokeTokenView(SmallBodyMixin, ToolkitRevokeTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return no_store(super().post(request, *args, **kwargs))  # type: ignore[no-untyped-call]
-
-
-def no_store(response: HttpResponse) -> HttpResponse:
-    """RFC 6749 §5.1."""
-    patch_cache_control(response, no_store=True)
-    response["Pragma"] = "no-cache"
-    return response
-
-
-def oauth_error(error: str, description: str, status: int = 400) -> JsonResponse:
-    """RFC 6749 §5.2, and RFC 7591 §3.2.2, which has the same form."""
-    response = JsonResponse({"error": error, "error_description": description}, status=status)
-    no_store(response)
-    return response
-
-
-def unavailable(description: str) -> JsonResponse:
-    response = oauth_error("temporarily_unavailable", description, status=503)
-    response["Retry-After"] = "5"
-    return response

@@ -294,6 +294,11 @@ OAUTH2_PROVIDER = {
     "ALLOW_LOCALHOST_LOOPBACK": True,
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
     "CLIENT_SECRET_HASHER": "random_secret",
+    # MCP 2026-07-28's first choice; off, clients register themselves at /register.
+    "CIMD_ENABLED": env.bool("CLIENT_DOCUMENTS", default=True),
+    "CIMD_METADATA_FETCHER": "oauth_bridge.client_documents.DocumentFetcher",
+    "CIMD_FETCH_TIMEOUT_SECONDS": 3,
+    "CIMD_MAX_DOCUMENT_SIZE": 16 * 1024,
     "DCR_ENABLED": True,
     "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
     "OAUTH2_GRANT_TYPES_SUPPORTED": ["authorization_code", "refresh_token"],
