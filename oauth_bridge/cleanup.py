@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db.models import Q
 from django.utils import timezone
 
 from oauth_bridge.models import (
     AccessToken,
+    Application,
+    ApplicationQuerySet,
     AuthorizationRequest,
     EndUserApiKey,
     Grant,
@@ -32,5 +36,21 @@ def delete_old_rows() -> int:
         RefreshToken.objects.filter(expires__lt=old),
         EndUserApiKey.objects.filter(expires__lt=old, uncertain=False).exclude(pk__in=keys_in_use),
         Session.objects.filter(expire_date__lt=old),
+        unused_clients(),
     ]
     return sum(rows.delete()[0] for rows in deletions)
+
+
+def unused_clients() -> ApplicationQuerySet:
+    """Clients that registered themselves and that nobody is signed in with, long enough."""
+    now = timezone.now()
+    candidates: ApplicationQuerySet = (
+        Application.objects.self_registered().without_live_grant().filter(blocked_at=None)
+    )
+    return candidates.filter(
+        Q(
+            last_registered_at__lt=now - settings.UNUSED_CLIENT_LIFETIME,
+            pk__in=Application.objects.never_used().values("pk"),
+        )
+        | Q(last_registered_at__lt=now - settings.IDLE_CLIENT_LIFETIME)
+    )

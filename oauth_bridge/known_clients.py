@@ -35,9 +35,12 @@ def uses_custom_scheme(uri: str) -> bool:
     return urlsplit(uri).scheme in CUSTOM_SCHEMES
 
 
+def is_vendors(uri: str) -> bool:
+    parts = urlsplit(uri)
+    return parts.scheme == "https" and parts.hostname in TRUSTED_REDIRECT_HOSTS
+
+
 def is_trusted_redirect(uri: str) -> bool:
     """May we send the browser there unasked? Else an anonymous registration is an open redirector
     (RFC 9700 §4.11.2)."""
-    parts = urlsplit(uri)
-    known_host = parts.scheme == "https" and parts.hostname in TRUSTED_REDIRECT_HOSTS
-    return known_host or is_loopback(uri) or uses_custom_scheme(uri)
+    return is_vendors(uri) or is_loopback(uri) or uses_custom_scheme(uri)

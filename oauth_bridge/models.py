@@ -69,6 +69,22 @@ class User(AbstractUser):
         return self.email or self.username
 
 
+class ApplicationQuerySet(models.QuerySet["Application"]):
+    def self_registered(self) -> "ApplicationQuerySet":
+        return self.filter(registration_source=AbstractApplication.RegistrationSource.DCR)
+
+    def without_live_grant(self) -> "ApplicationQuerySet":
+        """Nobody is signed in with these, or on the way to be."""
+        now = timezone.now()
+        live = Q(revoked=None, expires__gt=now)
+        return self.exclude(
+            pk__in=RefreshToken.objects.filter(live).values("application_id")
+        ).exclude(pk__in=Grant.objects.filter(expires__gt=now).values("application_id"))
+
+    def never_used(self) -> "ApplicationQuerySet":
+        return self.exclude(pk__in=Consent.objects.values("application_id"))
+
+
 class Application(AbstractApplication):
     """An AI client, registered by itself (RFC 7591) or by an admin."""
 
@@ -83,12 +99,16 @@ class Application(AbstractApplication):
     software_id = models.CharField("software id", max_length=255, blank=True)
     software_version = models.CharField(max_length=100, blank=True)
     registered_from = models.GenericIPAddressField(null=True, blank=True)
+    # All redirect URIs are a known vendor's, whose users share its addresses.
+    is_vendors = models.BooleanField(default=False, editable=False)
+    # `updated` would also move with an admin's edit.
+    last_registered_at = models.DateTimeField(default=timezone.now, editable=False)
     blocked_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[ApplicationManager] = ApplicationManager()
+    objects = ApplicationManager.from_queryset(ApplicationQuerySet)()
 
     class Meta(AbstractApplication.Meta):
-        pass
+        indexes = [models.Index(fields=["created"], name="oauth_bridge_app_created")]
 
     def get_allowed_schemes(self) -> list[str]:
         return ["https", "http", *CUSTOM_SCHEMES]

@@ -7,15 +7,18 @@ the year 9999, and fails on several bodies real clients send. There is no RFC 75
 import json
 import unicodedata
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.generators import generate_client_secret
 
-from oauth_bridge.known_clients import CUSTOM_SCHEMES, is_loopback
+from oauth_bridge.known_clients import CUSTOM_SCHEMES, is_loopback, is_vendors
 from oauth_bridge.models import Application
 from oauth_bridge.network import client_address
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error
@@ -45,6 +48,10 @@ class ClientMetadata:
     software_id: str
     software_version: str
 
+    @property
+    def is_vendors(self) -> bool:
+        return all(is_vendors(uri) for uri in self.redirect_uris)
+
     @classmethod
     def parse(cls, body: bytes) -> "ClientMetadata":
         """Raises RegistrationRefused."""
@@ -68,8 +75,58 @@ class RegistrationView(SmallBodyMixin):
             metadata = ClientMetadata.parse(request.body)
         except RegistrationRefused as refused:
             return oauth_error(refused.error, refused.description)
-        application, secret = register(metadata, address=client_address(request))
+        address = client_address(request)
+        known = find_identical(metadata)
+        if known is not None:
+            return no_store(JsonResponse(registration_response(known, ""), status=201))
+        if too_many_registrations(metadata, address):
+            return too_many()
+        application, secret = register(metadata, address=address)
         return no_store(JsonResponse(registration_response(application, secret), status=201))
+
+
+def find_identical(metadata: ClientMetadata) -> Application | None:
+    """A public client that said exactly this before: claude.ai registers anew for each connection.
+
+    It holds no secret, so there is nothing to keep apart. A blocked one stays blocked this way.
+    """
+    if metadata.token_endpoint_auth_method != Application.AuthMethod.NONE:
+        return None
+    application: Application | None = (
+        Application.objects.self_registered()
+        .filter(
+            token_endpoint_auth_method=metadata.token_endpoint_auth_method,
+            name=metadata.client_name,
+            redirect_uris=" ".join(metadata.redirect_uris),
+            software_id=metadata.software_id,
+            software_version=metadata.software_version,
+        )
+        .order_by("pk")
+        .first()
+    )
+    if application is not None:
+        Application.objects.filter(pk=application.pk).update(last_registered_at=timezone.now())
+    return application
+
+
+def too_many_registrations(metadata: ClientMetadata, address: str | None) -> bool:
+    """Counted in the database, so that it holds across workers."""
+    recent = Application.objects.self_registered().filter(
+        created__gt=timezone.now() - timedelta(hours=1)
+    )
+    if metadata.is_vendors:
+        return recent.filter(is_vendors=True).count() >= settings.REGISTRATIONS_PER_VENDOR
+    mine = recent.filter(is_vendors=False, registered_from=address)
+    return mine.count() >= settings.REGISTRATIONS_PER_ADDRESS
+
+
+def too_many() -> HttpResponse:
+    """RFC 7591 has no error for it; the status says it (RFC 6585 §4)."""
+    response = oauth_error(
+        "temporarily_unavailable", "Too many registrations. Try again later.", status=429
+    )
+    response["Retry-After"] = "600"
+    return response
 
 
 def register(metadata: ClientMetadata, *, address: str | None) -> tuple[Application, str]:
@@ -88,6 +145,7 @@ def register(metadata: ClientMetadata, *, address: str | None) -> tuple[Applicat
         token_endpoint_auth_method=metadata.token_endpoint_auth_method,
         software_id=metadata.software_id,
         software_version=metadata.software_version,
+        is_vendors=metadata.is_vendors,
         registered_from=address,
     )
     return application, secret

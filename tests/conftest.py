@@ -32,7 +32,12 @@ def server_thread(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> 
     from wivmcp.asgi import application
 
     config = uvicorn.Config(
-        application, port=SERVER_PORT, lifespan="on", log_config=None, access_log=False
+        application,
+        port=SERVER_PORT,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # as in script/serve
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -250,6 +250,16 @@ ACCEPT_PROPELAUTH_JWTS: bool = env.bool("ACCEPT_PROPELAUTH_JWTS", default=True)
 CREDENTIAL_VERDICT_LIFETIME: timedelta = env.timedelta(
     "CREDENTIAL_VERDICT_LIFETIME", default=timedelta(seconds=60)
 )
+# Registrations at /register, per hour. Everybody behind one address shares the first; those whose
+# redirect URIs all belong to a known vendor's cloud, whose addresses its users share, the second.
+REGISTRATIONS_PER_ADDRESS: int = env.int("REGISTRATIONS_PER_ADDRESS", default=60)
+REGISTRATIONS_PER_VENDOR: int = env.int("REGISTRATIONS_PER_VENDOR", default=1000)
+# A registered client nobody signed in with, and one nobody is signed in with any more, are deleted
+# after this long.
+UNUSED_CLIENT_LIFETIME: timedelta = env.timedelta(
+    "UNUSED_CLIENT_LIFETIME", default=timedelta(days=7)
+)
+IDLE_CLIENT_LIFETIME: timedelta = env.timedelta("IDLE_CLIENT_LIFETIME", default=timedelta(days=90))
 # Fernet keys, newest first: the first encrypts, all decrypt. Separate from SECRET_KEY so that each
 # can be rotated alone.
 ENCRYPTION_KEYS: list[str] = env.list("ENCRYPTION_KEYS")
