@@ -36,7 +36,7 @@ class IndentedJsonEncoder(json.JSONEncoder):
 
 @admin.register(Tool)
 class ToolAdmin(ToolModelAdmin):
-    list_display = ("name", "title", "category", "wiv_request", "required_scope", "enabled")
+    list_display = ("name", "enabled", "category", "wiv_request", "required_scope")
     list_filter = ("category", "enabled", "read_only", "required_scope", "source")
     search_fields = ("name", "title", "description", "path_template")
     readonly_fields = ("source", "overridden")
@@ -86,7 +86,8 @@ class ToolAdmin(ToolModelAdmin):
         def switch(tool: Tool) -> SafeString:
             return switch_button(tool, query)
 
-        return (*columns, switch)
+        name, *others = columns
+        return (name, switch, *others)  # the switch where a narrow window still shows it
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.switch_view))
@@ -131,7 +132,7 @@ class ToolAdmin(ToolModelAdmin):
     def log_changes(self, request: HttpRequest, tools: Iterable[Tool], message: str) -> None:
         for tool in tools:
             self.log_change(request, tool, message)
-            self.message_user(request, f"{tool}: {message}", messages.SUCCESS)
+            self.message_user(request, f"{message.rstrip('.')}: {tool}", messages.SUCCESS)
 
     def save_model(
         self, request: HttpRequest, obj: Tool, form: "ModelForm[Tool]", change: bool
