@@ -11,8 +11,8 @@ from typing import Any
 
 from environments import ROOT, SERVED, last_line
 
-# What the network's absence looks like, in the last line of pip-audit's traceback.
-UNREACHABLE = ("ConnectionError", "Timeout", "ServiceError")
+# What a network without it looks like, in pip-audit's traceback.
+UNREACHABLE = ("ConnectionError", "Timeout", "ServiceError", "SSLError")
 
 
 def main() -> int:
