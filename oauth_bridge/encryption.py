@@ -21,6 +21,22 @@ def decrypt(encrypted: str) -> Secret:
         raise SecretUnreadable from error
 
 
+def is_readable(encrypted: str) -> bool:
+    try:
+        decrypt(encrypted)
+    except SecretUnreadable:
+        return False
+    return True
+
+
+def reencrypt(encrypted: str) -> str:
+    """The same secret, encrypted with the newest key. Raises SecretUnreadable."""
+    try:
+        return _fernet(tuple(settings.ENCRYPTION_KEYS)).rotate(encrypted.encode()).decode()
+    except InvalidToken as error:
+        raise SecretUnreadable from error
+
+
 @cache
 def _fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])

@@ -23,7 +23,7 @@ from oauthlib.common import Request as OAuthRequest
 from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
 
 from oauth_bridge import outbox
-from oauth_bridge.encryption import encrypt
+from oauth_bridge.encryption import encrypt, is_readable
 from oauth_bridge.errors import (
     BridgeError,
     MintingFailed,
@@ -137,21 +137,26 @@ def claim_refresh(request: OAuthRequest, kind: TokenKind) -> Mint:
     """A refresh is not exclusive: two that race inside the grace period both get a pair."""
     token: RefreshToken = request.refresh_token_instance
     assert token.token_family is not None  # every row of ours has one
-    reusable = None
-    if kind == TokenKind.OPAQUE:
-        reusable = (
-            EndUserApiKey.objects.filter(
-                token_family=token.token_family,
-                purpose=EndUserApiKey.Purpose.BEHIND_OPAQUE_TOKEN,
-                revoked_at=None,
-                expires__gt=timezone.now(),
-            )
-            .exclude(api_key_id=None)
-            .first()
-        )
+    reusable = find_family_key(token.token_family) if kind == TokenKind.OPAQUE else None
     if reusable is not None:
         return _mint(uuid.uuid4(), kind, token.token_family, token.organization_id, reusable)
     return _intend(request, kind, uuid.uuid4(), token.token_family, token.organization_id)
+
+
+def find_family_key(token_family: uuid.UUID) -> EndUserApiKey | None:
+    """The live key behind a family's opaque tokens, if it can still be read."""
+    keys = EndUserApiKey.objects.filter(
+        token_family=token_family,
+        purpose=EndUserApiKey.Purpose.BEHIND_OPAQUE_TOKEN,
+        revoked_at=None,
+        expires__gt=timezone.now(),
+    )
+    key = keys.exclude(api_key_id=None).first()
+    if key is not None and not is_readable(key.encrypted_secret):
+        # Its encryption key was dropped too early: a new one, so that nobody has to sign in again.
+        outbox.revoke_keys(keys)
+        return None
+    return key
 
 
 def _intend(

@@ -28,6 +28,7 @@ from oauth_bridge.errors import (
     PropelAuthMisconfigured,
     PropelAuthRefused,
     PropelAuthUnavailable,
+    SecretUnreadable,
     SignInFailed,
 )
 from oauth_bridge.models import Application, AuthorizationRequest, Consent, User
@@ -146,6 +147,10 @@ def identify(row: AuthorizationRequest, code: str) -> Identity:
     except PropelAuthRefused as error:
         raise SignInFailed(
             f"PropelAuth didn't confirm the sign-in. {START_AGAIN}", reason=str(error)
+        ) from error
+    except SecretUnreadable as error:
+        raise SignInFailed(
+            f"This sign-in can't go on. {START_AGAIN}", reason="code verifier unreadable"
         ) from error
     except PropelAuthUnavailable as error:
         raise SignInFailed(

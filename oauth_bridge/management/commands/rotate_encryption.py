@@ -1,0 +1,44 @@
+"""`manage.py rotate_encryption`: encrypt every stored secret with the newest key.
+
+    1. Put a new key first in ENCRYPTION_KEYS and deploy: it encrypts, the old one still decrypts.
+    2. Run this.
+    3. Drop the old key and deploy.
+
+Nobody is signed out, and it can be run again.
+"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db.models import Model, QuerySet
+
+from oauth_bridge.encryption import reencrypt
+from oauth_bridge.errors import SecretUnreadable
+from oauth_bridge.models import AuthorizationRequest, EndUserApiKey
+
+
+class Command(BaseCommand):
+    help = "Encrypt every stored secret with the first of ENCRYPTION_KEYS."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        keys = EndUserApiKey.objects.exclude(encrypted_secret="")
+        self._rotate("API keys", keys, "encrypted_secret")
+        requests = AuthorizationRequest.objects.all()
+        self._rotate("sign-ins under way", requests, "encrypted_code_verifier")
+
+    def _rotate(self, what: str, rows: QuerySet[Any], field: str) -> None:
+        outcomes = [rotate_row(row, field) for row in rows.iterator()]
+        self.stdout.write(f"{what}: {outcomes.count(True)} encrypted with the newest key")
+        if unreadable := outcomes.count(False):
+            self.stderr.write(f"{what}: {unreadable} can't be read with any of the keys")
+
+
+def rotate_row(row: Model, field: str) -> bool:
+    """False when no key fits. A value that changed meanwhile is left alone: it is newer."""
+    encrypted = getattr(row, field)
+    try:
+        rotated = reencrypt(encrypted)
+    except SecretUnreadable:
+        return False
+    type(row)._default_manager.filter(pk=row.pk, **{field: encrypted}).update(**{field: rotated})
+    return True
