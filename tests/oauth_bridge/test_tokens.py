@@ -148,9 +148,10 @@ def test_a_wrong_token_request_gets_the_rfcs_error(client, browser, changes, sta
 
 
 def test_a_code_isnt_good_for_another_client(new_client, browser):
-    code = new_client().obtain_code(browser())
-    other = new_client()
-    other.register()
+    client = new_client()
+    code = client.obtain_code(browser())
+    other = new_client(verifier=client.verifier)
+    other.register(client_name="Another")
     assert other.redeem(code).json()["error"] == "invalid_grant"
 
 
@@ -389,7 +390,7 @@ def test_revoking_an_unknown_token_is_a_success(client):
 def test_a_client_cant_revoke_anothers_token(new_client, browser):
     victim, attacker = new_client(), new_client()
     tokens = victim.sign_in(browser())
-    attacker.register()
+    attacker.register(client_name="Another")
     assert attacker.revoke(tokens["access_token"]).status_code == 200
     assert victim.refresh().status_code == 200
 
