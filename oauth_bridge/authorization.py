@@ -17,6 +17,7 @@ from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge.models import Application, User
 from oauth_bridge.pkce import is_s256_code_challenge
+from oauth_bridge.redirect_uris import with_path
 from oauth_bridge.resources import canonical_resource, default_resources
 
 MAX_PARAMETER_LENGTH = 2048  # VS Code's state alone is about 400 characters
@@ -101,7 +102,10 @@ def validate(parameters: QueryDict) -> tuple[AuthorizationCodeRequest, Applicati
     _refuse_malformed(parameters)
     scope = _settle_scope(parameters.get("scope", ""))
     kept = [(name, str(parameters[name])) for name in KEPT if name in parameters]
-    credentials = _ask_oauthlib({**dict(kept), "scope": scope})
+    asked = {**dict(kept), "scope": scope}
+    if asked.get("redirect_uri"):
+        asked["redirect_uri"] = with_path(asked["redirect_uri"])
+    credentials = _ask_oauthlib(asked)
     request = AuthorizationCodeRequest(
         client_id=credentials["client_id"],
         redirect_uri=credentials["redirect_uri"],

@@ -8,8 +8,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from oauth_bridge.known_clients import LOOPBACK_HOSTS
 from oauth_bridge.models import TokenKind
+from oauth_bridge.redirect_uris import LOOPBACK_HOSTS
 
 
 @register

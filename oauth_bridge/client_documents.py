@@ -16,12 +16,8 @@ from urllib.parse import urlsplit
 from oauth2_provider.cimd import CIMDError, SafeMetadataFetcher
 
 from oauth_bridge.models import Application
-from oauth_bridge.registration import (
-    MAX_NAME_LENGTH,
-    MAX_REDIRECT_URIS,
-    is_acceptable_redirect_uri,
-    visible_text,
-)
+from oauth_bridge.redirect_uris import is_acceptable, with_path
+from oauth_bridge.registration import MAX_NAME_LENGTH, MAX_REDIRECT_URIS, visible_text
 
 logger = logging.getLogger(__name__)
 
@@ -61,13 +57,13 @@ def served(document: Document) -> Document:
     redirect_uris = document.get("redirect_uris")
     if not isinstance(redirect_uris, list) or not 0 < len(redirect_uris) <= MAX_REDIRECT_URIS:
         raise CIMDError("redirect_uris must be a list of a few URIs")
-    if not all(isinstance(uri, str) and is_acceptable_redirect_uri(uri) for uri in redirect_uris):
+    if not all(isinstance(uri, str) and is_acceptable(uri) for uri in redirect_uris):
         raise CIMDError("a redirect URI isn't https, loopback or of a known scheme")
     name = document.get("client_name")
     return {
         "client_id": document.get("client_id"),
         "client_name": visible_text(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
-        "redirect_uris": redirect_uris,
+        "redirect_uris": [with_path(uri) for uri in redirect_uris],
         "grant_types": _grant_types(document.get("grant_types", ["authorization_code"])),
         "token_endpoint_auth_method": _auth_method(document),
     }

@@ -25,8 +25,8 @@ from oauth2_provider.models import (
 )
 from oauthlib.common import Request as OAuthRequest
 
-from oauth_bridge.known_clients import CUSTOM_SCHEMES
 from oauth_bridge.propelauth import PropelAuthUser
+from oauth_bridge.redirect_uris import CUSTOM_SCHEMES
 
 
 class UserManager(DjangoUserManager["User"]):

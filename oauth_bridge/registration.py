@@ -9,7 +9,6 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -18,14 +17,13 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.generators import generate_client_secret
 
-from oauth_bridge.known_clients import CUSTOM_SCHEMES, is_loopback, is_vendors
 from oauth_bridge.models import Application
 from oauth_bridge.network import client_address
+from oauth_bridge.redirect_uris import is_acceptable, is_vendors, with_path
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_REDIRECT_URIS = 10
-MAX_URI_LENGTH = 500
 MAX_NAME_LENGTH = 120
 
 
@@ -233,35 +231,13 @@ def _redirect_uris(value: object) -> list[str]:
         )
     for uri in value:
         _require_redirect_uri(uri)
-    return [_with_path(uri) for uri in value]
+    return [with_path(uri) for uri in value]
 
 
 def _require_redirect_uri(uri: object) -> None:
-    if not isinstance(uri, str) or not is_acceptable_redirect_uri(uri):
+    if not isinstance(uri, str) or not is_acceptable(uri):
         raise RegistrationRefused(
             "invalid_redirect_uri",
             "A redirect URI must be https, http on loopback, or of a known application's scheme, "
             "without fragment, user information or wildcard.",
         )
-
-
-def is_acceptable_redirect_uri(uri: str) -> bool:
-    """MCP: loopback or https; and the schemes desktop clients registered for themselves."""
-    if len(uri) > MAX_URI_LENGTH or not uri.isascii() or not uri.isprintable():
-        return False
-    if any(character in uri for character in ' #*\\"<>^`{|}'):
-        return False
-    try:
-        parts = urlsplit(uri)
-        parts.port  # noqa: B018  # raises for a port that isn't one
-    except ValueError:
-        return False
-    if not parts.hostname or "@" in parts.netloc:
-        return False
-    return parts.scheme in ("https", *CUSTOM_SCHEMES) or is_loopback(uri)
-
-
-def _with_path(uri: str) -> str:
-    """`http://127.0.0.1` and `http://127.0.0.1/` are one (RFC 3986 §6.2.3); clients mix them."""
-    parts = urlsplit(uri)
-    return uri if parts.path or parts.query else f"{uri}/"

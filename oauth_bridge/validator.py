@@ -23,6 +23,7 @@ from oauth_bridge import minting
 from oauth_bridge.families import membership_still_stands, retire, revoke_family
 from oauth_bridge.minting import Mint
 from oauth_bridge.models import AccessToken, Application, Grant, RefreshToken
+from oauth_bridge.redirect_uris import with_path
 from oauth_bridge.resources import canonical_resource, default_resources
 from oauth_bridge.secret import checksum
 
@@ -112,7 +113,7 @@ class Validator(OAuth2Validator):
         **kwargs: Any,
     ) -> bool:
         request: OAuthRequest = args[0]
-        if not request.grant.redirect_uri_allowed(redirect_uri):
+        if not request.grant.redirect_uri_allowed(with_path(redirect_uri)):
             # RFC 6749 §5.2 names this invalid_grant; oauthlib says invalid_request.
             raise errors.InvalidGrantError(request=request)
         self._check_and_set_request_resource(request)

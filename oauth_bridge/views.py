@@ -21,8 +21,8 @@ from oauth_bridge import authorization, outbox, sign_in
 from oauth_bridge.authorization import AuthorizationCodeRequest, AuthorizationRefused
 from oauth_bridge.client_documents import document_host
 from oauth_bridge.errors import BridgeError, SignInFailed
-from oauth_bridge.known_clients import is_loopback, is_trusted_redirect, uses_custom_scheme
 from oauth_bridge.models import Application, AuthorizationRequest
+from oauth_bridge.redirect_uris import is_loopback, is_trusted_redirect, uses_custom_scheme
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error, unavailable
 
 logger = logging.getLogger(__name__)

@@ -1,10 +1,12 @@
-"""What we know of the AI clients in advance: where their redirects may go without a second look."""
+"""Redirect URIs: which may be registered, which are trusted unasked, when are two the same?"""
 
 from urllib.parse import urlsplit
 
 # Applications that registered an operating-system scheme of their own. Any other scheme could
 # belong to whatever program grabbed it.
 CUSTOM_SCHEMES = ("cursor", "windsurf", "vscode", "vscode-insiders", "claude")
+
+MAX_URI_LENGTH = 500
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -44,3 +46,28 @@ def is_trusted_redirect(uri: str) -> bool:
     """May we send the browser there unasked? Else an anonymous registration is an open redirector
     (RFC 9700 §4.11.2)."""
     return is_vendors(uri) or is_loopback(uri) or uses_custom_scheme(uri)
+
+
+def is_acceptable(uri: str) -> bool:
+    """MCP: loopback or https; and the schemes desktop clients registered for themselves."""
+    if len(uri) > MAX_URI_LENGTH or not uri.isascii() or not uri.isprintable():
+        return False
+    if any(character in uri for character in ' #*\\"<>^`{|}'):
+        return False
+    try:
+        parts = urlsplit(uri)
+        parts.port  # noqa: B018  # raises for a port that isn't one
+    except ValueError:
+        return False
+    if not parts.hostname or "@" in parts.netloc:
+        return False
+    return parts.scheme in ("https", *CUSTOM_SCHEMES) or is_loopback(uri)
+
+
+def with_path(uri: str) -> str:
+    """`http://127.0.0.1` and `http://127.0.0.1/` are one (RFC 3986 §6.2.3); clients mix them."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return uri  # malformed, and so refused wherever it is looked at next
+    return uri if parts.path or parts.query or not parts.netloc else f"{uri}/"
