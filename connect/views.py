@@ -59,11 +59,18 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 def make_api_key(request: HttpRequest) -> HttpResponse:
     """Answers with the key in the fragment: browsers send that to no server, and log it nowhere."""
     organization = organization_of(request)
-    if organization is None:
+    if organization is None or not settings.ACCEPT_API_KEYS:
         return redirect("connect:page")
     user = cast(User, request.user)
     try:
-        require_membership(user, organization["id"])
+        if not is_still_member(user, organization["id"]):
+            return problem_page(
+                request,
+                "No key was made",
+                "You are no longer a member of this organization. Sign out and in again.",
+                reason="connect key: no longer a member",
+                status=403,
+            )
         secret = minting.mint_connect_key(
             user=user,
             organization_id=organization["id"],
@@ -90,8 +97,7 @@ def organization_of(request: HttpRequest) -> dict[str, str] | None:
     return cast("dict[str, str] | None", request.session.get(sign_in.SESSION_ORGANIZATION))
 
 
-def require_membership(user: User, organization_id: str) -> None:
-    """Raises BridgeError for somebody who was blocked or removed since the session began."""
+def is_still_member(user: User, organization_id: str) -> bool:
+    """False for somebody who was blocked or removed since the session began."""
     person = propelauth().get_user(str(user.propelauth_user_id))
-    if not person.enabled or not person.is_member_of(organization_id):
-        raise BridgeError("no longer a member")
+    return person.enabled and person.is_member_of(organization_id)

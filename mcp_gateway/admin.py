@@ -89,6 +89,11 @@ class ToolAdmin(ToolModelAdmin):
         name, *others = columns
         return (name, switch, *others)  # the switch where a narrow window still shows it
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Tool | None = None) -> list[str]:
+        """A shipped tool's name is how sync_tools finds it again."""
+        fields = [str(field) for field in super().get_readonly_fields(request, obj)]
+        return [*fields, "name"] if obj is not None and obj.source == Source.CATALOG else fields
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self.switch_view))
         switch = path("<int:pk>/switch/<str:state>/", view, name="mcp_gateway_tool_switch")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -179,6 +180,8 @@ class Tool(models.Model):
 
     def clean(self) -> None:
         """Refuses a row that could not be served. Raises ValidationError with the field's name."""
+        if self.timeout is not None and self.timeout <= timedelta(0):
+            raise ValidationError({"timeout": "This must be longer than nothing."})
         clean_input_schema(self.input_schema)
         clean_path_template(self.path_template)
         clean_query_parameters(self.query_parameters)

@@ -17,6 +17,7 @@ from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge.models import Application, User
 from oauth_bridge.pkce import is_s256_code_challenge
+from oauth_bridge.propelauth import Organization
 from oauth_bridge.redirect_uris import with_path
 from oauth_bridge.resources import canonical_resource, default_resources
 
@@ -199,7 +200,11 @@ def _refuse(
 
 
 def issue_code(
-    request: AuthorizationCodeRequest, *, user: User, organization_id: str, token_family: uuid.UUID
+    request: AuthorizationCodeRequest,
+    *,
+    user: User,
+    organization: Organization,
+    token_family: uuid.UUID,
 ) -> str:
     """The redirect to the client with `code`, `state` and `iss`; the request is checked again.
 
@@ -214,7 +219,7 @@ def issue_code(
         "code_challenge_method": "S256",
         "user": user,
         "resource": request.resources,
-        "organization_id": organization_id,
+        "organization": organization,
         "token_family": token_family,
     }
     try:

@@ -42,10 +42,10 @@ def delete_old_rows() -> int:
 
 
 def unused_clients() -> ApplicationQuerySet:
-    """Clients that registered themselves and that nobody is signed in with, long enough."""
+    """Clients no admin made and that nobody is signed in with, long enough."""
     now = timezone.now()
     candidates: ApplicationQuerySet = (
-        Application.objects.self_registered().without_live_grant().filter(blocked_at=None)
+        Application.objects.unbidden().without_live_grant().filter(blocked_at=None)
     )
     return candidates.filter(
         Q(

@@ -27,6 +27,7 @@ from oauth_bridge import own_credentials
 from oauth_bridge.encryption import decrypt
 from oauth_bridge.errors import SecretUnreadable
 from oauth_bridge.families import revoke_family
+from oauth_bridge.minting import OPAQUE_PREFIX, REFRESH_PREFIX
 from oauth_bridge.models import AccessToken, Application, EndUserApiKey, TokenKind, User
 from oauth_bridge.own_credentials import CredentialRefused, Owner, OwnerUnknown, is_jwt
 from oauth_bridge.secret import Secret
@@ -111,7 +112,7 @@ async def find_key_owner(api_key: Secret, grant: TokenGrant) -> TokenGrant:
     owner = await _find_owner(api_key)
     return dataclasses.replace(
         grant,
-        kind="own_api_key",
+        kind=_own_kind(api_key),
         subject=owner.subject,
         organization_id=owner.organization_id,
         credential=api_key,
@@ -196,6 +197,8 @@ def _upstream_credential(token: AccessToken, presented: Secret) -> Secret:
 
 def _refuse_what_we_issued(credential: Secret) -> None:
     """A key we made is never somebody's own key, unless they asked for it on /connect."""
+    if credential.reveal().startswith((OPAQUE_PREFIX, REFRESH_PREFIX)):
+        raise InvalidCredential("The access token was revoked or isn't known.")
     key = EndUserApiKey.objects.filter(checksum=credential.checksum()).first()
     if key is None:
         return
@@ -226,9 +229,13 @@ async def _find_owner(credential: Secret) -> Owner:
         ) from error
 
 
+def _own_kind(credential: Secret) -> Kind:
+    return "jwt" if is_jwt(credential) else "own_api_key"
+
+
 def _own_grant(credential: Secret, owner: Owner) -> TokenGrant:
     return TokenGrant(
-        kind="jwt" if is_jwt(credential) else "own_api_key",
+        kind=_own_kind(credential),
         subject=owner.subject,
         organization_id=owner.organization_id,
         client_id="own-credential",

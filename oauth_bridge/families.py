@@ -3,6 +3,7 @@
 import logging
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -23,6 +24,17 @@ def revoke_family(token_family: uuid.UUID) -> None:
     AccessToken.objects.filter(token_family=token_family).delete()
     outbox.revoke_keys(EndUserApiKey.objects.filter(token_family=token_family))
     transaction.on_commit(outbox.deliver_soon)
+
+
+def revoke_access(**which: Any) -> int:
+    """End every sign-in whose tokens match, such as `user=...`; how many there were."""
+    families = {
+        *RefreshToken.objects.filter(revoked=None, **which).values_list("token_family", flat=True),
+        *AccessToken.objects.filter(**which).values_list("token_family", flat=True),
+    }
+    for family in filter(None, families):
+        revoke_family(family)
+    return len(families)
 
 
 def retire(refresh_token: RefreshToken, *, after: datetime) -> None:

@@ -34,7 +34,7 @@ from oauth_bridge.errors import (
 )
 from oauth_bridge.families import revoke_family
 from oauth_bridge.models import Application, EndUserApiKey, Grant, RefreshToken, TokenKind, User
-from oauth_bridge.propelauth import MintedKey, propelauth
+from oauth_bridge.propelauth import MintedKey, propelauth, release_connection
 from oauth_bridge.secret import Secret
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,18 @@ def claim_code(request: OAuthRequest, kind: TokenKind) -> Mint:
             raise InvalidGrantError(request=request)
         if time.monotonic() > deadline:
             raise MintingFailed("another request holds the code")
-        time.sleep(PAUSE_SECONDS)
+        pause()
+
+
+def longest_mint() -> timedelta:
+    """Later than this nobody is minting any more: the last try began before patience ran out."""
+    seconds: timedelta = settings.KEY_MINTING_PATIENCE + 2 * settings.PROPELAUTH_TIMEOUT
+    return 2 * seconds
+
+
+def pause() -> None:
+    release_connection()
+    time.sleep(PAUSE_SECONDS)
 
 
 @transaction.atomic
@@ -120,7 +131,7 @@ def _try_claim_code(request: OAuthRequest, kind: TokenKind) -> Mint | None:
     now = timezone.now()
     mint_id = uuid.uuid4()
     # A claim this old belongs to a worker that died.
-    abandoned = now - 2 * settings.KEY_MINTING_PATIENCE
+    abandoned = now - longest_mint()
     claimed = (
         Grant.objects.filter(pk=request.grant.pk, consumed_at=None)
         .filter(Q(claim=None) | Q(claimed_at__lt=abandoned))
@@ -207,7 +218,7 @@ def _obtain_key(mint: Mint) -> MintedKey | None:
     if mint.key.api_key_id is None:
         return patiently_create_key(mint.key)
     expires = mint.expires + KEY_MARGIN
-    propelauth().extend_api_key(mint.key.api_key_id, expires)
+    patiently_extend_key(mint.key.api_key_id, expires)
     EndUserApiKey.objects.filter(pk=mint.key.pk).update(expires=expires)
     return None
 
@@ -231,11 +242,23 @@ def patiently_create_key(key: EndUserApiKey) -> MintedKey:
             _wait_or_give_up(deadline, error)
 
 
+def patiently_extend_key(api_key_id: str, expires: datetime) -> None:
+    """Raises as patiently_create_key; saying it twice does no harm here."""
+    deadline = time.monotonic() + settings.KEY_MINTING_PATIENCE.total_seconds()
+    while True:
+        try:
+            return propelauth().extend_api_key(api_key_id, expires)
+        except PropelAuthRefused:
+            raise
+        except PropelAuthError as error:
+            _wait_or_give_up(deadline, error)
+
+
 def _wait_or_give_up(deadline: float, error: PropelAuthError) -> None:
     logger.warning("minting a key failed: %s", error)
     if time.monotonic() + PAUSE_SECONDS > deadline:
         raise MintingFailed(str(error)) from error
-    time.sleep(PAUSE_SECONDS)
+    pause()
 
 
 def _create_key(key: EndUserApiKey) -> MintedKey:

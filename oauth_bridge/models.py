@@ -12,6 +12,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -26,7 +27,7 @@ from oauth2_provider.models import (
 from oauthlib.common import Request as OAuthRequest
 
 from oauth_bridge.propelauth import PropelAuthUser
-from oauth_bridge.redirect_uris import CUSTOM_SCHEMES
+from oauth_bridge.redirect_uris import CUSTOM_SCHEMES, REDIRECT_URI_RULE, is_acceptable
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -73,6 +74,10 @@ class ApplicationQuerySet(models.QuerySet["Application"]):
     def self_registered(self) -> "ApplicationQuerySet":
         return self.filter(registration_source=AbstractApplication.RegistrationSource.DCR)
 
+    def unbidden(self) -> "ApplicationQuerySet":
+        """Self-registered, or known from a document of theirs."""
+        return self.exclude(registration_source=AbstractApplication.RegistrationSource.MANUAL)
+
     def without_live_grant(self) -> "ApplicationQuerySet":
         """Nobody is signed in with these, or on the way to be."""
         now = timezone.now()
@@ -109,6 +114,12 @@ class Application(AbstractApplication):
 
     class Meta(AbstractApplication.Meta):
         indexes = [models.Index(fields=["created"], name="oauth_bridge_app_created")]
+
+    def clean(self) -> None:
+        """The toolkit allows http for every host, as its schemes are one list for all."""
+        super().clean()
+        if not all(is_acceptable(uri) for uri in self.redirect_uris.split()):
+            raise ValidationError({"redirect_uris": REDIRECT_URI_RULE})
 
     def get_allowed_schemes(self) -> list[str]:
         return ["https", "http", *CUSTOM_SCHEMES]

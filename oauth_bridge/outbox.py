@@ -78,7 +78,7 @@ def settle(limit: int = 100) -> int:
 
     Looks at mints old enough to be over, and needs a PropelAuth that answers.
     """
-    over = timezone.now() - settings.KEY_MINTING_PATIENCE * 3
+    over = timezone.now() - 2 * (settings.KEY_MINTING_PATIENCE + 2 * settings.PROPELAUTH_TIMEOUT)
     uncertain = EndUserApiKey.objects.filter(uncertain=True, created__lt=over)
     return sum(_settle(key) for key in uncertain.select_related("user")[:limit])
 

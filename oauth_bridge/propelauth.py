@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 from django.conf import settings
+from django.db import connection
 
 from oauth_bridge.errors import PropelAuthMisconfigured, PropelAuthRefused, PropelAuthUnavailable
 from oauth_bridge.secret import Secret
@@ -124,11 +125,11 @@ class PropelAuthClient:
         )
         if answer.get("active") is not True:
             raise PropelAuthRefused("introspection: token not active")
-        audience = answer.get("aud", answer.get("resource", []))
+        audience = answer.get("aud") or answer.get("resource") or []
         return Introspection(
             subject=_text(answer, "sub"),
             organization_id=answer.get("org_id") or None,
-            audience=(audience,) if isinstance(audience, str) else tuple(audience),
+            audience=(audience,) if isinstance(audience, str) else tuple(_list(audience)),
         )
 
     # Users ------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class PropelAuthClient:
     def get_user(self, user_id: str) -> PropelAuthUser:
         """Raises PropelAuthRefused when there is no such user."""
         answer = self._backend("GET", f"{BACKEND}/user/{quote(user_id, safe='')}?include_orgs=true")
-        memberships = answer.get("org_id_to_org_info") or {}
+        memberships = _object(answer.get("org_id_to_org_info"))
         return PropelAuthUser(
             user_id=_text(answer, "user_id"),
             email=_text(answer, "email"),
@@ -182,7 +183,7 @@ class PropelAuthClient:
         return KeyOwner(
             user_id=answer.get("user_id"),
             organization_id=answer.get("org_id"),
-            metadata=answer.get("metadata") or {},
+            metadata=_object(answer.get("metadata")),
         )
 
     def extend_api_key(self, api_key_id: str, expires_at: datetime) -> None:
@@ -202,8 +203,8 @@ class PropelAuthClient:
             )
             found += [
                 _text(key, "api_key_id")
-                for key in answer.get("api_keys") or []
-                if (key.get("metadata") or {}).get("mint_id") == mint_id
+                for key in map(_object, _list(answer.get("api_keys")))
+                if _object(key.get("metadata")).get("mint_id") == mint_id
             ]
             if not answer.get("has_more_results"):
                 break
@@ -256,6 +257,7 @@ class PropelAuthClient:
         return _json_object(response)
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> httpx2.Response:
+        release_connection()
         try:
             response = self._http.request(method, url, **options)
         except httpx2.HTTPError as error:
@@ -271,6 +273,15 @@ class PropelAuthClient:
 def propelauth() -> PropelAuthClient:
     """The process' client."""
     return PropelAuthClient()
+
+
+def release_connection() -> None:
+    """Before waiting for somebody else: a PropelAuth that hangs must not take the whole pool along.
+
+    The next query opens or borrows one again.
+    """
+    assert not connection.in_atomic_block, "no HTTP inside a transaction"
+    connection.close()
 
 
 def callback_url() -> str:
@@ -289,6 +300,14 @@ def _json_object(response: httpx2.Response) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise PropelAuthUnavailable("answer isn't a JSON object")
     return answer
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _text(answer: Any, name: str) -> str:

@@ -7,6 +7,10 @@ from urllib.parse import urlsplit
 CUSTOM_SCHEMES = ("cursor", "windsurf", "vscode", "vscode-insiders", "claude")
 
 MAX_URI_LENGTH = 500
+REDIRECT_URI_RULE = (
+    "A redirect URI must be https, http on loopback, or of a known application's scheme, "
+    "without fragment, user information or wildcard."
+)
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 

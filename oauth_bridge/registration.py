@@ -19,7 +19,7 @@ from oauth2_provider.generators import generate_client_secret
 
 from oauth_bridge.models import Application
 from oauth_bridge.network import client_address
-from oauth_bridge.redirect_uris import is_acceptable, is_vendors, with_path
+from oauth_bridge.redirect_uris import REDIRECT_URI_RULE, is_acceptable, is_vendors, with_path
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error
 
 MAX_BODY_BYTES = 16 * 1024
@@ -159,7 +159,7 @@ def registration_response(application: Application, secret: str) -> dict[str, An
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": application.token_endpoint_auth_method,
-        "scope": "wiv:read wiv:write",
+        "scope": " ".join(settings.SCOPES),
     }
     if application.software_id:
         response["software_id"] = application.software_id
@@ -236,8 +236,4 @@ def _redirect_uris(value: object) -> list[str]:
 
 def _require_redirect_uri(uri: object) -> None:
     if not isinstance(uri, str) or not is_acceptable(uri):
-        raise RegistrationRefused(
-            "invalid_redirect_uri",
-            "A redirect URI must be https, http on loopback, or of a known application's scheme, "
-            "without fragment, user information or wildcard.",
-        )
+        raise RegistrationRefused("invalid_redirect_uri", REDIRECT_URI_RULE)

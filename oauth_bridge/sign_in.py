@@ -31,7 +31,7 @@ from oauth_bridge.errors import (
     SecretUnreadable,
     SignInFailed,
 )
-from oauth_bridge.models import Application, AuthorizationRequest, Consent, User
+from oauth_bridge.models import Application, AuthorizationRequest, User
 from oauth_bridge.pkce import create_code_verifier, s256_code_challenge
 from oauth_bridge.propelauth import Organization, PropelAuthUser, propelauth, upstream_resource
 from oauth_bridge.secret import Secret, checksum
@@ -112,7 +112,7 @@ def require_same_browser(request: HttpRequest, row: AuthorizationRequest) -> Non
     if not constant_time_compare(checksum(browser_secret), row.browser_checksum):
         raise SignInFailed(
             f"This sign-in was begun in another browser, or cookies are off. {START_AGAIN}",
-            reason="callback: browser cookie missing or different",
+            reason="browser cookie missing or different",
         )
 
 
@@ -269,20 +269,9 @@ def _enter_connect(
 def _return_to_client(
     row: AuthorizationRequest, application: Application, user: User, organization: Organization
 ) -> HttpResponse:
-    token_family = uuid.uuid4()
     request = authorization.AuthorizationCodeRequest.from_query(row.query)
     location = authorization.issue_code(
-        request, user=user, organization_id=organization.id, token_family=token_family
-    )
-    Consent.objects.create(
-        user=user,
-        application=application,
-        organization_id=organization.id,
-        organization_name=organization.name[:255],
-        redirect_uri=request.redirect_uri,
-        scope=request.scope,
-        resource=request.resources,
-        token_family=token_family,
+        request, user=user, organization=organization, token_family=uuid.uuid4()
     )
     return redirect_to_client(location, application)
 

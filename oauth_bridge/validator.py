@@ -20,9 +20,10 @@ from oauthlib.common import Request as OAuthRequest
 from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge import minting
+from oauth_bridge.authorization import is_plain_text
 from oauth_bridge.families import membership_still_stands, retire, revoke_family
 from oauth_bridge.minting import Mint
-from oauth_bridge.models import AccessToken, Application, Grant, RefreshToken
+from oauth_bridge.models import AccessToken, Application, Consent, Grant, RefreshToken
 from oauth_bridge.redirect_uris import with_path
 from oauth_bridge.resources import canonical_resource, default_resources
 from oauth_bridge.secret import checksum
@@ -31,12 +32,39 @@ logger = logging.getLogger(__name__)
 
 
 class Validator(OAuth2Validator):
+    def _load_application(self, client_id: str, request: OAuthRequest) -> Application | None:
+        """PostgreSQL can't even be asked about a NUL, nor should anything else odd get that far."""
+        if not is_plain_text(client_id or ""):
+            return None
+        application: Application | None = super()._load_application(client_id, request)  # type: ignore[no-untyped-call]
+        return application
+
     # Authorization codes ----------------------------------------------------------------------
 
     def _create_authorization_code(
         self, request: OAuthRequest, code: dict[str, str], expires: datetime | None = None
     ) -> Grant:
-        """`organization_id`, `resource` and `token_family` arrive as credentials (sign_in.py)."""
+        """The code, and on record what it was agreed to be for.
+
+        `organization`, `resource` and `token_family` arrive as credentials (authorization.py).
+        """
+        with transaction.atomic():
+            self._record_consent(request)
+            return self._store_grant(request, code)
+
+    def _record_consent(self, request: OAuthRequest) -> None:
+        Consent.objects.create(
+            user=request.user,
+            application=request.client,
+            organization_id=request.organization.id,
+            organization_name=request.organization.name[:255],
+            redirect_uri=request.redirect_uri,
+            scope=" ".join(request.scopes),
+            resource=request.resource,
+            token_family=request.token_family,
+        )
+
+    def _store_grant(self, request: OAuthRequest, code: dict[str, str]) -> Grant:
         grant: Grant = Grant.objects.create(
             application=request.client,
             user=request.user,
@@ -49,7 +77,7 @@ class Validator(OAuth2Validator):
             nonce="",
             claims=json.dumps({}),
             resource=request.resource,
-            organization_id=request.organization_id,
+            organization_id=request.organization.id,
             token_family=request.token_family,
         )
         return grant

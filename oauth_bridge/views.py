@@ -185,4 +185,6 @@ class TokenView(SmallBodyMixin, ToolkitTokenView):
 @method_decorator(csrf_exempt, name="dispatch")
 class RevokeTokenView(SmallBodyMixin, ToolkitRevokeTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not all(authorization.is_plain_text(str(value)) for value in request.POST.values()):
+            return oauth_error("invalid_request", "A parameter is malformed or too long.")
         return no_store(super().post(request, *args, **kwargs))  # type: ignore[no-untyped-call]

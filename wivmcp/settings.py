@@ -161,6 +161,9 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=31_536_000) if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
 SECURE_HSTS_PRELOAD = _https
+if TRUSTED_PROXY_COUNT:
+    # Without it every request looks like http, and Django sends no HSTS.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # TLS ends at the proxy, which also redirects http to https; see `ssl_redirect` in docs/settings.md.
 SECURE_SSL_REDIRECT = False
 SILENCED_SYSTEM_CHECKS = [
@@ -318,6 +321,9 @@ OAUTH2_PROVIDER = {
         "client_secret_post",
         "client_secret_basic",
     ],
+    "APPLICATION_ADMIN_CLASS": "oauth_bridge.admin.ApplicationAdmin",
+    "ACCESS_TOKEN_ADMIN_CLASS": "oauth_bridge.admin.AccessTokenAdmin",
+    "REFRESH_TOKEN_ADMIN_CLASS": "oauth_bridge.admin.RefreshTokenAdmin",
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,

@@ -95,7 +95,7 @@ def test_somebody_removed_from_the_organization_gets_no_key(browser, server, san
     page = signed_in(robot, server)
     body = {"user_id": fixtures.ANA, "org_id": fixtures.ACME}
     sandbox.backend("POST", "/org/remove_user", fixtures.BACKEND_API_KEY, json=body)
-    assert robot.submit(form_to(page, "/connect/api-keys")).status_code == 503
+    assert robot.submit(form_to(page, "/connect/api-keys")).status_code == 403
     assert sandbox.api_keys() == []
 
 

@@ -322,3 +322,26 @@ def test_a_revoked_token_of_ours_is_no_key_for_an_argument(
     minted = new_client().sign_in(browser())["access_token"]
     assert "isn't a valid" in gateway(token).refused("wiv_list_spaces", _wiv_api_key=minted)
     assert sandbox.requests("wiv") == []
+
+
+# What was found on the way -----------------------------------------------------------------------
+
+
+def test_a_revoked_opaque_token_is_401_even_while_propelauth_is_away(
+    client, browser, gateway, sandbox, settings
+):
+    settings.ACCESS_TOKEN_KIND = "opaque"
+    token = client.sign_in(browser())["access_token"]
+    client.revoke(token)
+    sandbox.forget_requests()
+    sandbox.fault("propelauth", VALIDATE, "status", status=500, times=None)
+    assert refusal(gateway(token).request("tools/list")) == "invalid_token"
+    assert VALIDATE not in [received["path"] for received in sandbox.requests("propelauth")]
+
+
+def test_a_jwt_in_an_argument_is_confirmed_as_a_jwt(client, browser, gateway, sandbox):
+    token = client.sign_in(browser())["access_token"]
+    other = propelauth_jwt(sandbox, active_org_id=fixtures.ACME)
+    sandbox.fault("wiv", "/spaces", "status", status=401)
+    assert "401" in gateway(token).refused("wiv_list_spaces", _wiv_api_key=other)
+    assert gateway(token).request("tools/list").status_code == 200

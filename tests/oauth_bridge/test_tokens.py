@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
+import httpx2
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -489,3 +490,33 @@ def test_an_oversized_request_is_refused_in_the_protocols_form(http, path):
     )
     assert answer.status_code == 413
     assert answer.json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("path", ["/token", "/revoke"])
+def test_control_characters_in_client_credentials_are_refused(http, path):
+    """PostgreSQL can't store a NUL, nor be asked about one."""
+    form = {"grant_type": "authorization_code", "token": "x", "code": "x", "client_id": "a\x00b"}
+    assert http.post(path, data=form).status_code == 400
+    basic = httpx2.BasicAuth("a\x00b", "c\x00d")
+    answer = http.post(path, data={**form, "client_id": "a"}, auth=basic)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_extending_a_key_is_tried_again_too(client, browser, sandbox, settings):
+    settings.ACCESS_TOKEN_KIND = "opaque"
+    client.sign_in(browser())
+    path = "/api/backend/v1/end_user_api_keys/*"
+    sandbox.fault("propelauth", path, "status", status=500, times=2)
+    assert client.refresh().status_code == 200
+
+
+@pytest.mark.parametrize("answer", [{"active": True, "aud": None}, {"active": True, "sub": 7}])
+def test_an_introspection_of_odd_types_is_a_page_or_a_sign_in(client, browser, sandbox, answer):
+    client.register()
+    robot = browser()
+    callback = robot.authorize(
+        client.authorization_url(), stop_at=f"{client.issuer}/oauth/callback"
+    )
+    body = {"sub": fixtures.ANA, **answer}
+    sandbox.fault("propelauth", "/oauth/2.1/introspect", "wrong_json", body=body)
+    assert robot.get(str(callback)).status_code in (302, 503)
