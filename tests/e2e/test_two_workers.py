@@ -7,6 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 from typing import Any, TypeVar
@@ -158,3 +159,28 @@ def test_every_tool_works_with_two_workers(deployment, deployed_client, browser,
             await call_all(assistant, deployment.sandbox, msp=False)
 
     asyncio.run(work())
+
+
+def test_a_propelauth_that_hangs_doesnt_take_the_database_along(tmp_path, database_url, browser):
+    """Two connections, four sign-ins that wait: whoever needs the database still gets it."""
+    with deployed(
+        tmp_path, database_url, DATABASE_POOL_SIZE="2", PROPELAUTH_TIMEOUT="20"
+    ) as deployment:
+        deployment.sandbox.reset()
+        clients = [OAuthClient(deployment.url) for _ in range(4)]
+        codes = [client.obtain_code(browser()) for client in clients]
+        deployment.sandbox.forget_requests()
+        deployment.sandbox.fault("propelauth", "/api/*", "hang", times=None)
+        with ThreadPoolExecutor(4) as pool:
+            waiting = [
+                pool.submit(client.redeem, code)
+                for client, code in zip(clients, codes, strict=True)
+            ]
+            while len(deployment.sandbox.requests("propelauth")) < 4:
+                assert not any(future.done() for future in waiting)
+            assert httpx2.get(f"{deployment.url}/readyz", timeout=30).status_code == 200
+            assert not any(future.done() for future in waiting)
+            deployment.sandbox.clear_faults()
+            assert [future.result().status_code for future in waiting] == [200] * 4
+        for client in clients:
+            client.http.close()
