@@ -107,8 +107,8 @@ def client(new_client: Callable[..., OAuthClient]) -> OAuthClient:
 def make_key(sandbox: Sandbox) -> Callable[..., str]:
     """A Wiv API key as its owner would make it in Wiv's own settings."""
 
-    def make(user_id: str | None, organization_id: str | None, **fields: Any) -> str:
-        body = {"user_id": user_id, "org_id": organization_id, **fields}
+    def make(user_id: str | None = fixtures.ANA, org_id: str | None = fixtures.ACME) -> str:
+        body = {"user_id": user_id, "org_id": org_id}
         present = {name: value for name, value in body.items() if value is not None}
         answer = sandbox.backend(
             "POST", "/end_user_api_keys", fixtures.BACKEND_API_KEY, json=present

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from sandbox import fixtures
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.oauth_client import OAuthClient
 from tests.robot import Robot
-from tests.stand_ins import Sandbox
 
 
 @pytest.fixture
@@ -18,23 +16,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def make_api_key(server: str, sandbox: Sandbox) -> Callable[..., str]:
-    def make(user_id: str = fixtures.ANA, org_id: str | None = fixtures.ACME) -> str:
-        answer = sandbox.backend(
-            "POST",
-            "/end_user_api_keys",
-            fixtures.BACKEND_API_KEY,
-            json={"user_id": user_id, "org_id": org_id},
-        )
-        token: str = answer.raise_for_status().json()["api_key_token"]
-        return token
-
-    return make
-
-
-@pytest.fixture
-def api_key(make_api_key: Callable[..., str]) -> str:
-    return make_api_key()
+def api_key(make_key: Callable[..., str]) -> str:
+    return make_key()
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ def test_a_call_is_accepted_and_answered_on_the_stream(open_stream, api_key):
         assert "FinOps" in answer["result"]["content"][0]["text"]
 
 
-def test_a_stream_is_not_shared_with_another_caller(open_stream, api_key, make_api_key):
-    other = make_api_key(fixtures.MAX, fixtures.MSP)
+def test_a_stream_is_not_shared_with_another_caller(open_stream, api_key, make_key):
+    other = make_key(fixtures.MAX, fixtures.MSP)
     with open_stream(api_key) as stream:
         stream.messages.credential = other
         assert stream.messages.request("ping").status_code == 404

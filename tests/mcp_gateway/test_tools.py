@@ -222,8 +222,8 @@ def test_wivs_401_and_propelauths_no_revoke(mcp, sandbox):
 # _wiv_api_key ----------------------------------------------------------------------------------
 
 
-def test_another_key_is_used_for_one_call_and_goes_nowhere_else(mcp, make_api_key, sandbox):
-    other = make_api_key(fixtures.MAX, fixtures.MSP)
+def test_another_key_is_used_for_one_call_and_goes_nowhere_else(mcp, make_key, sandbox):
+    other = make_key(fixtures.MAX, fixtures.MSP)
     assert not mcp.call("wiv_list_msp_cases_types", _wiv_api_key=other).get("isError")
     [request] = sandbox.requests("wiv")
     assert request["headers"]["x-api-key"] == other
@@ -248,8 +248,8 @@ def test_what_can_not_be_a_key_is_not_asked_about(mcp, sandbox, value):
     assert all(mcp.credential in body for body in asked)
 
 
-def test_it_gives_no_more_rights_than_the_connection_has(reader, make_api_key, sandbox):
-    arguments = {"workflow_id": "wf_7f3a", "_wiv_api_key": make_api_key()}
+def test_it_gives_no_more_rights_than_the_connection_has(reader, make_key, sandbox):
+    arguments = {"workflow_id": "wf_7f3a", "_wiv_api_key": make_key()}
     params = {"name": "wiv_start_execution", "arguments": arguments}
     response = reader.request("tools/call", params)
     assert response.status_code == 403
