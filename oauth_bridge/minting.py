@@ -75,6 +75,7 @@ def generate_access_token(request: OAuthRequest, refresh_token: bool = False) ->
         minted = _obtain_key(mint)
     except PropelAuthRefused as error:
         logger.warning("PropelAuth refuses a key: %s", error)
+        Grant.objects.filter(claim=mint.id).update(consumed_at=timezone.now())
         revoke_family(mint.token_family)
         raise InvalidGrantError(request=request) from error
     except BridgeError:
