@@ -15,6 +15,7 @@ from oauth_bridge.models import (
     EndUserApiKey,
     Grant,
     RefreshToken,
+    SecurityEvent,
 )
 
 # Long after the last moment a row still decides something.
@@ -38,7 +39,10 @@ def delete_old_rows() -> int:
         Session.objects.filter(expire_date__lt=old),
         unused_clients(),
     ]
-    return sum(rows.delete()[0] for rows in deletions)
+    events = SecurityEvent.objects.delete_recorded_before(
+        timezone.now() - settings.SECURITY_EVENT_RETENTION
+    )
+    return sum(rows.delete()[0] for rows in deletions) + events
 
 
 def unused_clients() -> ApplicationQuerySet:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from oauth_bridge import outbox
 from oauth_bridge.errors import PropelAuthRefused
+from oauth_bridge.events import Event, record
 from oauth_bridge.models import AccessToken, EndUserApiKey, RefreshToken, TokenKind
 from oauth_bridge.propelauth import propelauth
 
@@ -23,6 +24,7 @@ def revoke_family(token_family: uuid.UUID) -> None:
     RefreshToken.objects.filter(token_family=token_family, revoked=None).update(revoked=now)
     AccessToken.objects.filter(token_family=token_family).delete()
     outbox.revoke_keys(EndUserApiKey.objects.filter(token_family=token_family))
+    record(Event.ACCESS_ENDED, token_family=token_family)
     transaction.on_commit(outbox.deliver_soon)
 
 
@@ -62,6 +64,13 @@ def membership_still_stands(token: RefreshToken) -> bool:
     if person and person.enabled and person.is_member_of(token.organization_id):
         return True
     logger.info("refresh refused: user %s is no longer in the organization", token.user_id)
+    record(
+        Event.MEMBERSHIP_LOST,
+        user=token.user,
+        application=token.application,
+        organization_id=token.organization_id,
+        token_family=token.token_family,
+    )
     revoke_of(token)
     return False
 

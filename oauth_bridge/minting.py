@@ -32,6 +32,7 @@ from oauth_bridge.errors import (
     PropelAuthRefused,
     PropelAuthUnavailable,
 )
+from oauth_bridge.events import Event, record
 from oauth_bridge.families import revoke_family
 from oauth_bridge.models import Application, EndUserApiKey, Grant, RefreshToken, TokenKind, User
 from oauth_bridge.propelauth import MintedKey, propelauth, release_connection
@@ -320,4 +321,5 @@ def mint_connect_key(*, user: User, organization_id: str, name: str, expires: da
         outbox.revoke_keys(EndUserApiKey.objects.filter(pk=key.pk))
         raise
     remember_key(key, minted)
+    record(Event.API_KEY_MADE, user=user, organization_id=organization_id, reason=minted.api_key_id)
     return minted.secret

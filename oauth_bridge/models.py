@@ -7,7 +7,7 @@ token) is kept MultiFernet-encrypted. An API key that was given out as an access
 
 import uuid
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -314,6 +314,68 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} allowed {self.application}"
+
+
+class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
+    """Append-only: what was recorded isn't changed, and goes only when it is old."""
+
+    def update(self, **fields: Any) -> int:
+        raise TypeError("a security event can't be changed")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError("a security event can't be deleted; see delete_recorded_before")
+
+    def delete_recorded_before(self, moment: datetime) -> int:
+        return super(SecurityEventQuerySet, self.filter(at__lt=moment)).delete()[0]
+
+
+class SecurityEvent(models.Model):
+    """What happened to somebody's access. docs/security.md says when each is recorded.
+
+    People and clients are named as they were, by value: the record outlives their rows.
+    """
+
+    class Event(models.TextChoices):
+        CLIENT_REGISTERED = "client_registered"
+        REGISTRATION_REFUSED = "registration_refused"
+        CONSENT_DENIED = "consent_denied"
+        SIGN_IN_BEGUN = "sign_in_begun"
+        SIGN_IN_FAILED = "sign_in_failed"
+        SIGN_IN_COMPLETED = "sign_in_completed"
+        TOKEN_ISSUED = "token_issued"
+        TOKEN_REFRESHED = "token_refreshed"
+        CODE_REPLAYED = "code_replayed"
+        REFRESH_TOKEN_REUSED = "refresh_token_reused"
+        MEMBERSHIP_LOST = "membership_lost"
+        ACCESS_ENDED = "access_ended"
+        API_KEY_MADE = "api_key_made"
+        API_KEY_DELETED = "api_key_deleted"
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    event = models.CharField(max_length=32, choices=Event.choices, db_index=True)
+    user_email = models.CharField(max_length=254, blank=True)
+    client_id = models.CharField(max_length=255, blank=True)
+    client_name = models.CharField(max_length=255, blank=True)
+    organization_id = models.CharField(max_length=64, blank=True)
+    token_family = models.UUIDField(null=True, db_index=True)
+    address = models.GenericIPAddressField(null=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+    # Why, for what failed; the reference of the page that was shown, so that both are found.
+    reason = models.CharField(max_length=200, blank=True)
+    reference = models.CharField(max_length=12, blank=True)
+
+    objects = SecurityEventQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.get_event_display()}, {self.at:%Y-%m-%d %H:%M:%S}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.pk is not None:
+            raise TypeError("a security event can't be changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError("a security event can't be deleted")
 
 
 class UpstreamDeletionQuerySet(models.QuerySet["UpstreamDeletion"]):

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from oauth_bridge.errors import PropelAuthError, PropelAuthRefused
+from oauth_bridge.events import Event, record
 from oauth_bridge.models import EndUserApiKey, UpstreamDeletion
 from oauth_bridge.propelauth import propelauth
 
@@ -57,7 +58,7 @@ def deliver_due(limit: int = 100) -> int:
 
 
 def _deliver(deletion: UpstreamDeletion) -> bool:
-    key = EndUserApiKey.objects.get(pk=deletion.api_key_id)
+    key = EndUserApiKey.objects.select_related("user").get(pk=deletion.api_key_id)
     try:
         if key.api_key_id is not None:
             propelauth().delete_api_key(key.api_key_id)
@@ -70,6 +71,13 @@ def _deliver(deletion: UpstreamDeletion) -> bool:
     now = timezone.now()
     UpstreamDeletion.objects.filter(pk=deletion.pk).update(done_at=now)
     EndUserApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now)
+    record(
+        Event.API_KEY_DELETED,
+        user=key.user,
+        organization_id=key.organization_id,
+        token_family=key.token_family,
+        reason=key.api_key_id or "",
+    )
     return True
 
 

@@ -31,6 +31,7 @@ from oauth_bridge.errors import (
     SecretUnreadable,
     SignInFailed,
 )
+from oauth_bridge.events import Event, record
 from oauth_bridge.models import Application, AuthorizationRequest, User
 from oauth_bridge.pkce import create_code_verifier, s256_code_challenge
 from oauth_bridge.propelauth import Organization, PropelAuthUser, propelauth, upstream_resource
@@ -64,6 +65,7 @@ def begin(
         application=application,
         query=query,
     )
+    record(Event.SIGN_IN_BEGUN, application=application)
     response = HttpResponseRedirect(
         propelauth().authorization_url(state=state, code_challenge=s256_code_challenge(verifier))
     )
@@ -253,6 +255,12 @@ def finish(
         response = _enter_connect(request, user, organization)
     else:
         response = _return_to_client(row, row.application, user, organization)
+    record(
+        Event.SIGN_IN_COMPLETED,
+        user=user,
+        application=row.application,
+        organization_id=organization.id,
+    )
     response.delete_cookie(cookie_name(row))
     return response
 

@@ -21,6 +21,7 @@ from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge import minting
 from oauth_bridge.authorization import is_plain_text
+from oauth_bridge.events import Event, record
 from oauth_bridge.families import membership_still_stands, retire, revoke_family
 from oauth_bridge.minting import Mint
 from oauth_bridge.models import AccessToken, Application, Consent, Grant, RefreshToken
@@ -97,6 +98,12 @@ class Validator(OAuth2Validator):
         if grant.consumed_at is not None:
             # OAuth 2.1 §4.1.3: a code used twice was stolen; what came of it ends.
             logger.warning("authorization code replayed, client %s", client.pk)
+            record(
+                Event.CODE_REPLAYED,
+                user=grant.user,
+                application=client,
+                token_family=grant.token_family,
+            )
             revoke_family(grant.token_family)
             return False
         if grant.expires <= timezone.now():
@@ -194,6 +201,12 @@ class Validator(OAuth2Validator):
         if not token.may_be_used_at(timezone.now()):
             if token.rotated_at is not None and token.revoked is None:
                 logger.warning("refresh token reused, client %s", client.pk)
+                record(
+                    Event.REFRESH_TOKEN_REUSED,
+                    user=token.user,
+                    application=client,
+                    token_family=token.token_family,
+                )
                 revoke_family(token.token_family)
             return False
         if not membership_still_stands(token):
@@ -218,9 +231,20 @@ class Validator(OAuth2Validator):
             with transaction.atomic():
                 started = self._spend(request)
                 self._store_pair(token, request, started)
+                self._record_issue(request)
         except errors.InvalidGrantError:
             minting.abandon(request.mint)
             raise
+
+    def _record_issue(self, request: OAuthRequest) -> None:
+        is_first = request.grant_type == "authorization_code"
+        record(
+            Event.TOKEN_ISSUED if is_first else Event.TOKEN_REFRESHED,
+            user=request.user,
+            application=request.client,
+            organization_id=request.mint.organization_id,
+            token_family=request.mint.token_family,
+        )
 
     def _spend(self, request: OAuthRequest) -> datetime:
         """Use up the code or rotate the refresh token; when the family began."""

@@ -21,6 +21,7 @@ from oauth_bridge import authorization, outbox, sign_in
 from oauth_bridge.authorization import AuthorizationCodeRequest, AuthorizationRefused
 from oauth_bridge.client_documents import document_host
 from oauth_bridge.errors import BridgeError, SignInFailed
+from oauth_bridge.events import Event, record
 from oauth_bridge.models import Application, AuthorizationRequest
 from oauth_bridge.redirect_uris import is_loopback, is_trusted_redirect, uses_custom_scheme
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error, unavailable
@@ -52,6 +53,7 @@ class AuthorizeView(View):
             location = authorization.error_location(
                 asked.redirect_uri, "access_denied", state=asked.state
             )
+            record(Event.CONSENT_DENIED, application=application)
             return sign_in.redirect_to_client(location, application)
         return sign_in.begin(
             AuthorizationRequest.Purpose.AUTHORIZE, application=application, query=asked.query()
@@ -147,22 +149,43 @@ class OrganizationView(View):
 def sign_in_failed(
     request: HttpRequest, failed: SignInFailed, row: AuthorizationRequest | None
 ) -> HttpResponse:
+    reference = new_reference()
+    application = row.application if row else None
+    if row is not None:  # a callback nobody began is only logged: anybody can make those up
+        record(
+            Event.SIGN_IN_FAILED,
+            application=application,
+            reason=failed.reason,
+            reference=reference,
+        )
     return problem_page(
         request,
         "You aren't signed in",
         failed.message,
         reason=failed.reason,
         status=failed.status,
+        reference=reference,
         return_location=sign_in.return_location(row, failed.oauth_error),
-        application=row.application if row else None,
+        application=application,
     )
 
 
+def new_reference() -> str:
+    return uuid.uuid4().hex[:12]
+
+
 def problem_page(
-    request: HttpRequest, title: str, message: str, *, reason: str, status: int, **context: Any
+    request: HttpRequest,
+    title: str,
+    message: str,
+    *,
+    reason: str,
+    status: int,
+    reference: str = "",
+    **context: Any,
 ) -> HttpResponse:
     """A page with a reference that finds the log line; the line has the cause."""
-    reference = uuid.uuid4().hex[:12]
+    reference = reference or new_reference()
     logger.warning("problem page %s: %s", reference, reason)
     context |= {"title": title, "message": message, "reference": reference}
     return render(request, "oauth_bridge/problem.html", context, status=status)

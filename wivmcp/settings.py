@@ -79,6 +79,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "oauth_bridge.cors.CorsMiddleware",
+    "oauth_bridge.events.EventMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -263,6 +264,10 @@ UNUSED_CLIENT_LIFETIME: timedelta = env.timedelta(
     "UNUSED_CLIENT_LIFETIME", default=timedelta(days=7)
 )
 IDLE_CLIENT_LIFETIME: timedelta = env.timedelta("IDLE_CLIENT_LIFETIME", default=timedelta(days=90))
+# How long security events stay on record.
+SECURITY_EVENT_RETENTION: timedelta = env.timedelta(
+    "SECURITY_EVENT_RETENTION", default=timedelta(days=400)
+)
 # Fernet keys, newest first: the first encrypts, all decrypt. Separate from SECRET_KEY so that each
 # can be rotated alone.
 ENCRYPTION_KEYS: list[str] = env.list("ENCRYPTION_KEYS")

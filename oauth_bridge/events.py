@@ -1,0 +1,61 @@
+"""The record of security events: who got access, how, and how it ended."""
+
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse
+
+from oauth_bridge.models import Application, SecurityEvent, User
+from oauth_bridge.network import client_address
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+Event = SecurityEvent.Event
+
+# The request at hand, for callers that the toolkit reaches without one.
+_request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
+
+
+class EventMiddleware:
+    """Lets every event of a request carry its address and user agent."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        token = _request.set(request)
+        try:
+            return self.get_response(request)
+        finally:
+            _request.reset(token)
+
+
+def record(
+    event: SecurityEvent.Event,
+    *,
+    user: User | None = None,
+    application: Application | None = None,
+    organization_id: str = "",
+    token_family: uuid.UUID | None = None,
+    reason: str = "",
+    reference: str = "",
+) -> None:
+    """Part of the caller's transaction, so that what was rolled back isn't on record."""
+    request = _request.get()
+    SecurityEvent.objects.create(
+        event=event,
+        user_email=user.email if user else "",
+        client_id=application.client_id if application else "",
+        client_name=application.name if application else "",
+        organization_id=organization_id,
+        token_family=token_family,
+        address=client_address(request) if request else None,
+        user_agent=printable(request.headers.get("User-Agent", "")) if request else "",
+        reason=reason[:200],
+        reference=reference,
+    )
+
+
+def printable(value: str) -> str:
+    """A header is the client's text: no line breaks or other control characters in our records."""
+    return "".join(character for character in value if character.isprintable())[:200]
