@@ -192,6 +192,26 @@ def test_no_good_answer_is_told_to_the_model(mcp, sandbox, kind):
     sandbox.clear_faults()
 
 
+@pytest.mark.parametrize("version", [{}, modern_headers("tools/call", "wiv_list_spaces")])
+@pytest.mark.parametrize(
+    ("body", "content"),
+    [
+        ('{"a": NaN, "b": 1e999}', {"a": None, "b": None}),
+        ('{"a": "\\ud800"}', {"a": "?"}),
+        ('{"a": ' + "[" * 150 + "]" * 150 + "}", None),
+    ],
+)
+def test_what_json_does_not_allow_breaks_no_client(mcp, sandbox, version, body, content):
+    sandbox.fault("wiv", "*", "status", status=200, body=body)
+    mcp.headers = version
+    params = {"name": "wiv_list_spaces", "arguments": {}, "_meta": MODERN_META}
+    result = mcp.request("tools/call", params).json()["result"]
+    assert not result.get("isError")
+    if content:
+        assert result["structuredContent"] == content
+        assert json.loads(result["content"][0]["text"]) == content
+
+
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 500}, {"kind": "drop"}])
 def test_a_call_that_may_have_worked_is_not_to_be_repeated_blindly(mcp, sandbox, fault):
     sandbox.fault("wiv", "*", **fault)
