@@ -1,6 +1,5 @@
 """The page where people begin: sign in, copy a configuration, make an API key."""
 
-import logging
 from typing import cast
 
 from django.conf import settings
@@ -17,8 +16,6 @@ from oauth_bridge.errors import BridgeError
 from oauth_bridge.models import AuthorizationRequest, User
 from oauth_bridge.propelauth import propelauth
 from oauth_bridge.views import problem_page
-
-logger = logging.getLogger(__name__)
 
 DEFAULT_KEY_NAME = "Made on the connect page"
 

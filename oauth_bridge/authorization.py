@@ -6,7 +6,7 @@ is held against what we serve, only S256 passes, `iss` is on every answer (RFC 9
 
 import unicodedata
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
@@ -119,14 +119,7 @@ def validate(parameters: QueryDict) -> tuple[AuthorizationCodeRequest, Applicati
     _require_s256(credentials, request)
     _refuse_silent_prompt(parameters, request)
     application: Application = credentials["request"].client
-    return AuthorizationCodeRequest(
-        client_id=request.client_id,
-        redirect_uri=request.redirect_uri,
-        state=request.state,
-        scope=scope,
-        resources=resources,
-        code_challenge=request.code_challenge,
-    ), application
+    return replace(request, resources=resources), application
 
 
 def _refuse_malformed(parameters: QueryDict) -> None:

@@ -11,7 +11,6 @@ look alike. In this order:
 
 import asyncio
 import dataclasses
-import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,7 +44,6 @@ __all__ = [
     "scopes_offered",
 ]
 
-logger = logging.getLogger(__name__)
 
 Kind = Literal["api_key", "opaque", "own_api_key", "jwt"]
 ALL_SCOPES = frozenset(settings.SCOPES)
@@ -199,15 +197,19 @@ def _refuse_what_we_issued(credential: Secret) -> None:
     """A key we made is never somebody's own key, unless they asked for it on /connect."""
     if credential.reveal().startswith((OPAQUE_PREFIX, REFRESH_PREFIX)):
         raise InvalidCredential("The access token was revoked or isn't known.")
-    key = EndUserApiKey.objects.filter(checksum=credential.checksum()).first()
+    key = _find_key(credential)
     if key is None:
         return
     if key.purpose != EndUserApiKey.Purpose.CONNECT or not key.is_live or not key.user.is_active:
         raise InvalidCredential("The access token was revoked.", reason="key of ours, not live")
 
 
+def _find_key(credential: Secret) -> EndUserApiKey | None:
+    return EndUserApiKey.objects.filter(checksum=credential.checksum()).first()
+
+
 def _revoke_by_key(credential: Secret) -> None:
-    key = EndUserApiKey.objects.filter(checksum=credential.checksum()).first()
+    key = _find_key(credential)
     if key is not None and key.token_family is not None:
         revoke_family(key.token_family)
 

@@ -117,12 +117,6 @@ def claim_code(request: OAuthRequest, kind: TokenKind) -> Mint:
         pause()
 
 
-def longest_mint() -> timedelta:
-    """Later than this nobody is minting any more: the last try began before patience ran out."""
-    seconds: timedelta = settings.KEY_MINTING_PATIENCE + 2 * settings.PROPELAUTH_TIMEOUT
-    return 2 * seconds
-
-
 def pause() -> None:
     release_connection()
     time.sleep(PAUSE_SECONDS)
@@ -133,7 +127,7 @@ def _try_claim_code(request: OAuthRequest, kind: TokenKind) -> Mint | None:
     now = timezone.now()
     mint_id = uuid.uuid4()
     # A claim this old belongs to a worker that died.
-    abandoned = now - longest_mint()
+    abandoned = now - outbox.longest_mint()
     claimed = (
         Grant.objects.filter(pk=request.grant.pk, consumed_at=None)
         .filter(Q(claim=None) | Q(claimed_at__lt=abandoned))

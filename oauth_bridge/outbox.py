@@ -81,12 +81,18 @@ def _deliver(deletion: UpstreamDeletion) -> bool:
     return True
 
 
+def longest_mint() -> timedelta:
+    """Later than this nobody is minting any more: the last try began before patience ran out."""
+    patience: timedelta = settings.KEY_MINTING_PATIENCE + 2 * settings.PROPELAUTH_TIMEOUT
+    return 2 * patience
+
+
 def settle(limit: int = 100) -> int:
     """Delete keys that PropelAuth made but whose answer never arrived; how many there were.
 
     Looks at mints old enough to be over, and needs a PropelAuth that answers.
     """
-    over = timezone.now() - 2 * (settings.KEY_MINTING_PATIENCE + 2 * settings.PROPELAUTH_TIMEOUT)
+    over = timezone.now() - longest_mint()
     uncertain = EndUserApiKey.objects.filter(uncertain=True, created__lt=over)
     return sum(_settle(key) for key in uncertain.select_related("user")[:limit])
 

@@ -4,7 +4,6 @@ API keys: PropelAuth's verdict, kept by checksum for CREDENTIAL_VERDICT_LIFETIME
 seconds, so that a client in a loop doesn't become a load there. JWTs: RS256 with PropelAuth's key.
 """
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -19,8 +18,6 @@ from oauth_bridge.errors import PropelAuthError, PropelAuthRefused
 from oauth_bridge.models import EndUserApiKey
 from oauth_bridge.propelauth import KeyOwner, propelauth
 from oauth_bridge.secret import Secret
-
-logger = logging.getLogger(__name__)
 
 REFUSAL_LIFETIME_SECONDS = 10.0
 VERIFICATION_KEY_LIFETIME_SECONDS = 3600.0

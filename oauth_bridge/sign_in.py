@@ -10,7 +10,6 @@ Nothing is kept in the session or in memory: another worker, or the same one res
 step.
 """
 
-import logging
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ from oauth_bridge.models import Application, AuthorizationRequest, User
 from oauth_bridge.pkce import create_code_verifier, s256_code_challenge
 from oauth_bridge.propelauth import Organization, PropelAuthUser, propelauth, upstream_resource
 from oauth_bridge.secret import Secret, checksum
-
-logger = logging.getLogger(__name__)
 
 SESSION_ORGANIZATION = "organization"
 CONNECT_PATH = "/connect"
@@ -101,11 +98,14 @@ def resume(request: HttpRequest) -> AuthorizationRequest:
     require_same_browser(request, row)
     if not AuthorizationRequest.objects.consume(row):
         reason = "expired" if row.is_expired else "replayed"
-        raise SignInFailed(
-            f"This sign-in was used already or took too long. {START_AGAIN}",
-            reason=f"callback: {reason}",
-        )
+        raise used_up(f"callback: {reason}")
     return row
+
+
+def used_up(reason: str) -> SignInFailed:
+    return SignInFailed(
+        f"This sign-in was used already or took too long. {START_AGAIN}", reason=reason
+    )
 
 
 def require_same_browser(request: HttpRequest, row: AuthorizationRequest) -> None:
@@ -246,10 +246,7 @@ def finish(
     request: HttpRequest, row: AuthorizationRequest, user: User, organization: Organization
 ) -> HttpResponse:
     if not AuthorizationRequest.objects.complete(row):
-        raise SignInFailed(
-            f"This sign-in was used already or took too long. {START_AGAIN}",
-            reason="completed or expired",
-        )
+        raise used_up("completed or expired")
     response: HttpResponse
     if row.application is None:
         response = _enter_connect(request, user, organization)

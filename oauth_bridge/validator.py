@@ -5,9 +5,7 @@ checksums and stay after use, refresh survives races although tokens are hashed,
 against what we serve.
 """
 
-import json
 import logging
-import uuid
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +20,7 @@ from oauthlib.oauth2.rfc6749 import errors
 from oauth_bridge import minting
 from oauth_bridge.authorization import is_plain_text
 from oauth_bridge.events import Event, record
-from oauth_bridge.families import membership_still_stands, retire, revoke_family
+from oauth_bridge.families import membership_still_stands, retire, revoke_access, revoke_family
 from oauth_bridge.minting import Mint
 from oauth_bridge.models import AccessToken, Application, Consent, Grant, RefreshToken
 from oauth_bridge.redirect_uris import with_path
@@ -75,8 +73,6 @@ class Validator(OAuth2Validator):
             scope=" ".join(request.scopes),
             code_challenge=request.code_challenge,
             code_challenge_method=request.code_challenge_method,
-            nonce="",
-            claims=json.dumps({}),
             resource=request.resource,
             organization_id=request.organization.id,
             token_family=request.token_family,
@@ -174,12 +170,15 @@ class Validator(OAuth2Validator):
         request.resource = canonical or granted
 
     def _granted_resources(self, request: OAuthRequest) -> list[str]:
-        source = (
-            request.grant
-            if request.grant_type == "authorization_code"
-            else request.refresh_token_instance
-        )
-        return list(source.resource) or default_resources()
+        return list(self._basis(request).resource) or default_resources()
+
+    def _basis(self, request: OAuthRequest) -> Grant | RefreshToken:
+        """What a token request stands on; it has the scope and resources that were agreed to."""
+        if request.grant_type == "authorization_code":
+            grant: Grant = request.grant
+            return grant
+        refresh_token: RefreshToken = request.refresh_token_instance
+        return refresh_token
 
     # Refresh tokens ---------------------------------------------------------------------------
 
@@ -298,7 +297,8 @@ class Validator(OAuth2Validator):
             token_family=mint.token_family,
             resource=self._granted_resources(request),
             organization_id=mint.organization_id,
-            scope=self._refresh_scope(request),
+            # RFC 6749 §6: a narrower access token doesn't narrow the refresh token.
+            scope=self._basis(request).scope,
             family_started=family_started,
             expires=min(
                 timezone.now() + settings.REFRESH_TOKEN_LIFETIME,
@@ -307,12 +307,6 @@ class Validator(OAuth2Validator):
         )
         set_token_value(refresh_token, token["refresh_token"])
         refresh_token.save()
-
-    def _refresh_scope(self, request: OAuthRequest) -> str:
-        """RFC 6749 §6: a narrower access token doesn't narrow the refresh token."""
-        if request.grant_type == "authorization_code":
-            return str(request.grant.scope)
-        return str(request.refresh_token_instance.scope)
 
     # Revocation (RFC 7009) --------------------------------------------------------------------
 
@@ -325,16 +319,7 @@ class Validator(OAuth2Validator):
         **kwargs: Any,
     ) -> None:
         """Either token of a pair ends the whole family: the client is done with this sign-in."""
-        for family in self._families_of(token, request.client):
-            revoke_family(family)
-
-    def _families_of(self, token: str, client: Application) -> set[uuid.UUID]:
-        mine = {"token_checksum": checksum(token), "application": client}
-        families = {
-            *AccessToken.objects.filter(**mine).values_list("token_family", flat=True),
-            *RefreshToken.objects.filter(**mine).values_list("token_family", flat=True),
-        }
-        return {family for family in families if family is not None}
+        revoke_access(token_checksum=checksum(token), application=request.client)
 
     def validate_bearer_token(self, token: str, scopes: list[str], request: OAuthRequest) -> bool:
         """None of Django's pages takes a bearer token; the gateway has its own look-up."""

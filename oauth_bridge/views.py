@@ -140,10 +140,7 @@ class OrganizationView(View):
     def _require_open(self, request: HttpRequest, row: AuthorizationRequest) -> None:
         sign_in.require_same_browser(request, row)
         if row.user is None or row.completed_at or row.is_expired:
-            raise SignInFailed(
-                f"This sign-in was used already or took too long. {sign_in.START_AGAIN}",
-                reason="organization: completed, expired or too early",
-            )
+            raise sign_in.used_up("organization: completed, expired or too early")
 
 
 def sign_in_failed(
