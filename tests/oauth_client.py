@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import httpx2
 
-from tests.robot import Robot, query_of
+from tests.robot import PLAIN_HTTP, Robot, query_of
 
 REDIRECT_URI = "http://127.0.0.1:49152/callback"
 
@@ -28,7 +28,9 @@ class OAuthClient:
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     tokens: dict[str, Any] = field(default_factory=dict)
-    http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30))
+    http: httpx2.Client = field(
+        default_factory=lambda: httpx2.Client(verify=PLAIN_HTTP, timeout=30)
+    )
 
     def register(self, **metadata: Any) -> httpx2.Response:
         body = {
