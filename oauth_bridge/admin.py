@@ -22,6 +22,7 @@ from oauth_bridge.models import (
     Application,
     Consent,
     EndUserApiKey,
+    PrivateUseScheme,
     SecurityEvent,
     User,
 )
@@ -133,6 +134,17 @@ class ApplicationAdmin(RecordAdmin):
     def end_access(self, request: HttpRequest, applications: "QuerySet[Application]") -> None:
         ended = revoke_access(application__in=self.chosen(applications))
         self.note(request, applications, f"{ended} sign-ins ended.")
+
+
+@admin.register(PrivateUseScheme)
+class PrivateUseSchemeAdmin(AnyModelAdmin):
+    """Taken from the list, a scheme ends no access; nobody is sent to it from then on."""
+
+    list_display = ("scheme", "application", "created")
+    search_fields = ("scheme", "application")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return ["scheme"] if obj else []
 
 
 EVENT_FIELDS = (

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from oauth2_provider.cimd import CIMDError, SafeMetadataFetcher
 
-from oauth_bridge.models import Application
+from oauth_bridge.models import Application, PrivateUseScheme
 from oauth_bridge.redirect_uris import is_acceptable, with_path
 from oauth_bridge.registration import MAX_NAME_LENGTH, MAX_REDIRECT_URIS, visible_text
 
@@ -57,8 +57,9 @@ def served(document: Document) -> Document:
     redirect_uris = document.get("redirect_uris")
     if not isinstance(redirect_uris, list) or not 0 < len(redirect_uris) <= MAX_REDIRECT_URIS:
         raise CIMDError("redirect_uris must be a list of a few URIs")
-    if not all(isinstance(uri, str) and is_acceptable(uri) for uri in redirect_uris):
-        raise CIMDError("a redirect URI isn't https, loopback or of a known scheme")
+    schemes = PrivateUseScheme.objects.allowed()
+    if not all(isinstance(uri, str) and is_acceptable(uri, schemes) for uri in redirect_uris):
+        raise CIMDError("a redirect URI isn't https, loopback or of a scheme allowed here")
     name = document.get("client_name")
     return {
         "client_id": document.get("client_id"),

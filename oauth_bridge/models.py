@@ -27,7 +27,7 @@ from oauth2_provider.models import (
 from oauthlib.common import Request as OAuthRequest
 
 from oauth_bridge.propelauth import PropelAuthUser
-from oauth_bridge.redirect_uris import CUSTOM_SCHEMES, REDIRECT_URI_RULE, is_acceptable
+from oauth_bridge.redirect_uris import REDIRECT_URI_RULE, is_acceptable, may_be_private_scheme
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -68,6 +68,43 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.email or self.username
+
+
+class PrivateUseSchemeManager(models.Manager["PrivateUseScheme"]):
+    def allowed(self) -> frozenset[str]:
+        return frozenset(self.values_list("scheme", flat=True))
+
+
+def validate_private_scheme(scheme: str) -> None:
+    if not may_be_private_scheme(scheme):
+        raise ValidationError("Not a scheme that belongs to one application, in lower case.")
+
+
+class PrivateUseScheme(models.Model):
+    """A URI scheme an application registered with the operating system (RFC 8252 §7.1).
+
+    Clients may register redirect URIs of these. Any other scheme could belong to whatever program
+    grabbed it; these too, which is why the consent page warns.
+    """
+
+    scheme = models.CharField(
+        max_length=50,
+        unique=True,
+        validators=[validate_private_scheme],
+        help_text="Without the colon: cursor, for cursor://anysphere.cursor-mcp/oauth/callback",
+    )
+    application = models.CharField(max_length=100, help_text="Whose it is: Cursor")
+    created = models.DateTimeField(auto_now_add=True)
+
+    objects = PrivateUseSchemeManager()
+
+    class Meta:
+        verbose_name = "private-use URI scheme"
+        verbose_name_plural = "private-use URI schemes"
+        ordering = ["scheme"]
+
+    def __str__(self) -> str:
+        return self.scheme
 
 
 class ApplicationQuerySet(models.QuerySet["Application"]):
@@ -118,11 +155,17 @@ class Application(AbstractApplication):
     def clean(self) -> None:
         """The toolkit allows http for every host, as its schemes are one list for all."""
         super().clean()
-        if not all(is_acceptable(uri) for uri in self.redirect_uris.split()):
+        schemes = PrivateUseScheme.objects.allowed()
+        if not all(is_acceptable(uri, schemes) for uri in self.redirect_uris.split()):
             raise ValidationError({"redirect_uris": REDIRECT_URI_RULE})
 
+    def redirect_uri_allowed(self, uri: str) -> bool:
+        """Registered, and still of a scheme that is allowed."""
+        schemes = PrivateUseScheme.objects.allowed()
+        return super().redirect_uri_allowed(uri) and is_acceptable(uri, schemes)
+
     def get_allowed_schemes(self) -> list[str]:
-        return ["https", "http", *CUSTOM_SCHEMES]
+        return ["https", "http", *PrivateUseScheme.objects.allowed()]
 
     def is_usable(self, request: OAuthRequest) -> bool:
         return self.blocked_at is None

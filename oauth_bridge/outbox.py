@@ -99,12 +99,11 @@ def settle(limit: int = 100) -> int:
 
 def _settle(key: EndUserApiKey) -> int:
     try:
-        found = propelauth().find_minted_keys(
-            user_id=str(key.user.propelauth_user_id),
-            organization_id=key.organization_id,
-            mint_id=str(key.mint_id),
+        listed = propelauth().list_api_keys(
+            user_id=str(key.user.propelauth_user_id), org_id=key.organization_id
         )
-        lost = [api_key_id for api_key_id in found if api_key_id != key.api_key_id]
+        minted = [each for each in listed if each.metadata.get("mint_id") == str(key.mint_id)]
+        lost = [each.api_key_id for each in minted if each.api_key_id != key.api_key_id]
         for api_key_id in lost:
             propelauth().delete_api_key(api_key_id)
     except PropelAuthError as error:

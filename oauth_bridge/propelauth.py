@@ -5,7 +5,8 @@ answer is read defensively: a field that is missing or of another type is Propel
 a KeyError. No method retries; callers know what may be repeated.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -20,7 +21,6 @@ from oauth_bridge.errors import PropelAuthMisconfigured, PropelAuthRefused, Prop
 from oauth_bridge.secret import Secret
 
 BACKEND = "/api/backend/v1"
-MAX_PAGES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,13 @@ class KeyOwner:
     user_id: str | None
     organization_id: str | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey(KeyOwner):
+    """A live key as the list has it, which never shows the key itself."""
+
+    api_key_id: str = ""
 
 
 class PropelAuthClient:
@@ -193,22 +200,23 @@ class PropelAuthClient:
             {"expires_at_seconds": int(expires_at.timestamp())},
         )
 
-    def find_minted_keys(self, *, user_id: str, organization_id: str, mint_id: str) -> list[str]:
-        """Ids of the live keys of a user and organization that carry a mint id of ours."""
-        found: list[str] = []
-        for page in range(MAX_PAGES):
-            query = {"user_id": user_id, "org_id": organization_id, "page_size": 100}
-            answer = self._backend(
-                "GET", f"{BACKEND}/end_user_api_keys?{urlencode({**query, 'page_number': page})}"
-            )
-            found += [
-                _text(key, "api_key_id")
-                for key in map(_object, _list(answer.get("api_keys")))
-                if _object(key.get("metadata")).get("mint_id") == mint_id
-            ]
+    def list_api_keys(self, **of: str) -> Iterator[ListedKey]:
+        """The tenant's live keys; `of` may have `user_id` and `org_id`.
+
+        Don't delete while it runs: pages would shift under it.
+        """
+        for page in itertools.count():
+            query = urlencode({**of, "page_size": 100, "page_number": page})
+            answer = self._backend("GET", f"{BACKEND}/end_user_api_keys?{query}")
+            for key in map(_object, _list(answer.get("api_keys"))):
+                yield ListedKey(
+                    api_key_id=_text(key, "api_key_id"),
+                    user_id=key.get("user_id"),
+                    organization_id=key.get("org_id"),
+                    metadata=_object(key.get("metadata")),
+                )
             if not answer.get("has_more_results"):
-                break
-        return found
+                return
 
     def delete_api_key(self, api_key_id: str) -> None:
         """Deleting a key that is gone already raises PropelAuthRefused."""

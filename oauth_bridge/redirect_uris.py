@@ -1,18 +1,34 @@
-"""Redirect URIs: which may be registered, which are trusted unasked, when are two the same?"""
+"""Redirect URIs: which may be registered, which are trusted unasked, when are two the same?
 
+`schemes` are the private-use URI schemes (RFC 8252 §7.1) that administrators allow, such as
+`cursor`: see `models.PrivateUseScheme`.
+"""
+
+import re
+from collections.abc import Collection
 from urllib.parse import urlsplit
-
-# Applications that registered an operating-system scheme of their own. Any other scheme could
-# belong to whatever program grabbed it.
-CUSTOM_SCHEMES = ("cursor", "windsurf", "vscode", "vscode-insiders", "claude")
 
 MAX_URI_LENGTH = 500
 REDIRECT_URI_RULE = (
-    "A redirect URI must be https, http on loopback, or of a known application's scheme, "
+    "A redirect URI must be https, http on loopback, or of a scheme allowed here, "
     "without fragment, user information or wildcard."
 )
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+# RFC 3986 §3.1, in lower case, as browsers hand it over.
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+# What browsers and operating systems open themselves. A code sent there is lost at best.
+# fmt: off
+NEVER_PRIVATE_USE = frozenset({
+    "about", "android-app", "app", "blob", "chrome", "chrome-extension", "content", "data",
+    "devtools", "dns", "edge", "feed", "file", "filesystem", "ftp", "ftps", "geo", "git", "gopher",
+    "http", "https", "imap", "intent", "irc", "jar", "javascript", "ldap", "ldaps", "magnet",
+    "mailto", "mhtml", "moz-extension", "news", "nntp", "pop", "resource", "rtsp", "search",
+    "search-ms", "sftp", "shell", "sip", "sips", "smb", "sms", "ssh", "tel", "telnet", "urn",
+    "vbscript", "view-source", "wais", "webcal", "ws", "wss", "xmpp",
+})
+# fmt: on
 
 # Vendors' callback hosts, to which an error may be sent before anybody consented.
 TRUSTED_REDIRECT_HOSTS = frozenset(
@@ -37,8 +53,12 @@ def is_loopback(uri: str) -> bool:
     return parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
 
 
-def uses_custom_scheme(uri: str) -> bool:
-    return urlsplit(uri).scheme in CUSTOM_SCHEMES
+def uses_private_scheme(uri: str) -> bool:
+    return urlsplit(uri).scheme not in ("http", "https")
+
+
+def may_be_private_scheme(scheme: str) -> bool:
+    return bool(SCHEME.fullmatch(scheme)) and scheme not in NEVER_PRIVATE_USE
 
 
 def is_vendors(uri: str) -> bool:
@@ -46,13 +66,13 @@ def is_vendors(uri: str) -> bool:
     return parts.scheme == "https" and parts.hostname in TRUSTED_REDIRECT_HOSTS
 
 
-def is_trusted_redirect(uri: str) -> bool:
+def is_trusted_redirect(uri: str, schemes: Collection[str]) -> bool:
     """May we send the browser there unasked? Else an anonymous registration is an open redirector
     (RFC 9700 §4.11.2)."""
-    return is_vendors(uri) or is_loopback(uri) or uses_custom_scheme(uri)
+    return is_vendors(uri) or is_loopback(uri) or urlsplit(uri).scheme in schemes
 
 
-def is_acceptable(uri: str) -> bool:
+def is_acceptable(uri: str, schemes: Collection[str]) -> bool:
     """MCP: loopback or https; and the schemes desktop clients registered for themselves."""
     if len(uri) > MAX_URI_LENGTH or not uri.isascii() or not uri.isprintable():
         return False
@@ -65,7 +85,7 @@ def is_acceptable(uri: str) -> bool:
         return False
     if not parts.hostname or "@" in parts.netloc:
         return False
-    return parts.scheme in ("https", *CUSTOM_SCHEMES) or is_loopback(uri)
+    return parts.scheme == "https" or parts.scheme in schemes or is_loopback(uri)
 
 
 def with_path(uri: str) -> str:

@@ -6,6 +6,7 @@ the year 9999, and fails on several bodies real clients send. There is no RFC 75
 
 import json
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.generators import generate_client_secret
 
 from oauth_bridge.events import Event, record
-from oauth_bridge.models import Application, SecurityEvent
+from oauth_bridge.models import Application, PrivateUseScheme, SecurityEvent
 from oauth_bridge.network import client_address
 from oauth_bridge.redirect_uris import REDIRECT_URI_RULE, is_acceptable, is_vendors, with_path
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error
@@ -245,11 +246,12 @@ def _redirect_uris(value: object) -> list[str]:
         raise RegistrationRefused(
             "invalid_redirect_uri", f"At most {MAX_REDIRECT_URIS} redirect_uris."
         )
+    schemes = PrivateUseScheme.objects.allowed()
     for uri in value:
-        _require_redirect_uri(uri)
+        _require_redirect_uri(uri, schemes)
     return [with_path(uri) for uri in value]
 
 
-def _require_redirect_uri(uri: object) -> None:
-    if not isinstance(uri, str) or not is_acceptable(uri):
+def _require_redirect_uri(uri: object, schemes: Collection[str]) -> None:
+    if not isinstance(uri, str) or not is_acceptable(uri, schemes):
         raise RegistrationRefused("invalid_redirect_uri", REDIRECT_URI_RULE)

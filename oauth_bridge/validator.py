@@ -132,7 +132,8 @@ class Validator(OAuth2Validator):
         grant = getattr(request, "grant", None)
         if grant is not None:
             return str(grant.redirect_uri)
-        return str(request.client.default_redirect_uri)
+        default = str(request.client.default_redirect_uri)
+        return default if request.client.redirect_uri_allowed(default) else ""
 
     def confirm_redirect_uri(
         self,

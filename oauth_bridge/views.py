@@ -22,8 +22,8 @@ from oauth_bridge.authorization import AuthorizationCodeRequest, AuthorizationRe
 from oauth_bridge.client_documents import document_host
 from oauth_bridge.errors import BridgeError, SignInFailed
 from oauth_bridge.events import Event, record
-from oauth_bridge.models import Application, AuthorizationRequest
-from oauth_bridge.redirect_uris import is_loopback, is_trusted_redirect, uses_custom_scheme
+from oauth_bridge.models import Application, AuthorizationRequest, PrivateUseScheme
+from oauth_bridge.redirect_uris import is_loopback, is_trusted_redirect, uses_private_scheme
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error, unavailable
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def consent_context(asked: AuthorizationCodeRequest, application: Application) -
         "document_host": document_host(application),
         "redirect_host": urlsplit(asked.redirect_uri).netloc,
         "is_loopback": is_loopback(asked.redirect_uri),
-        "is_custom_scheme": uses_custom_scheme(asked.redirect_uri),
+        "is_private_scheme": uses_private_scheme(asked.redirect_uri),
         "permissions": [scopes[scope] for scope in asked.scopes],
         "hands_out_api_key": "wiv:write" in asked.scopes
         and settings.ACCESS_TOKEN_KIND == "api_key",
@@ -79,7 +79,7 @@ def refuse_authorization(request: HttpRequest, refused: AuthorizationRefused) ->
     location = refused.redirect_uri and authorization.error_location(
         refused.redirect_uri, refused.error, state=refused.state, description=refused.description
     )
-    if location and is_trusted_redirect(location):
+    if location and is_trusted_redirect(location, PrivateUseScheme.objects.allowed()):
         response: HttpResponse = OAuth2ResponseRedirect(location, [urlsplit(location).scheme])
         return response
     return problem_page(

@@ -4,11 +4,13 @@ look into its database and move its clock, and the sandbox in a process of its o
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.color import no_style
@@ -25,6 +27,7 @@ from tests.robot import PLAIN_HTTP, Robot
 from tests.settings import SANDBOX_PORT, SERVER_PORT
 from tests.stand_ins import Sandbox, running_sandbox, wait_until_answers
 
+SCHEMES = import_module("oauth_bridge.migrations.0002_private_use_schemes")
 # Filled by migrations, and never changed by the product.
 LASTING_TABLES = {"django_migrations", "django_content_type", "auth_permission"}
 
@@ -44,6 +47,7 @@ def empty_tables() -> None:
     if filled:
         statements = connection.ops.sql_flush(no_style(), filled, allow_cascade=True)
         connection.ops.execute_sql_flush(statements)
+    SCHEMES.allow_known_applications(apps, None)
 
 
 @cache

@@ -80,7 +80,7 @@ class Robot:
         self.visited.append(url)
         return self.http.get(url, **options)
 
-    def submit(self, form: Form, **values: str) -> httpx2.Response:
+    def submit(self, form: Form, **values: str | list[str]) -> httpx2.Response:
         self.visited.append(form.action)
         # As browsers do on a form's POST; Django's CSRF check compares it over https.
         parts = urlsplit(form.action)

@@ -1,8 +1,5 @@
 """/admin: who may call, and how that is ended."""
 
-from dataclasses import dataclass
-
-import httpx2
 import pytest
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
@@ -10,38 +7,9 @@ from django.contrib.admin.models import LogEntry
 from oauth_bridge import outbox
 from oauth_bridge.models import AccessToken, Application, EndUserApiKey, User
 from tests.mcp_gateway.json_rpc import McpClient
-from tests.robot import Robot, forms_of, location_of
+from tests.robot import forms_of
 
 PAGES = ["application", "accesstoken", "refreshtoken", "enduserapikey", "consent", "user"]
-
-
-@dataclass
-class Admin:
-    robot: Robot
-    url: str
-
-    def __call__(self, path: str) -> httpx2.Response:
-        return self.robot.get(self.url + path)
-
-
-@pytest.fixture
-def admin(server, browser):
-    """Somebody signed in at /admin; `admin(path)` opens a page."""
-    User.objects.create_superuser("admin", "admin@wiv.test", "correct horse")
-    robot = browser()
-    [form] = forms_of(robot.get(f"{server}/admin/login/"))
-    robot.submit(form, username="admin", password="correct horse")
-
-    return Admin(robot, f"{server}/admin/oauth_bridge/")
-
-
-def act(admin, model: str, action: str, pk: object) -> None:
-    """Tick one row and run an action on it."""
-    page = admin(f"{model}/")
-    form = next(form for form in forms_of(page) if "csrfmiddlewaretoken" in form.fields)
-    form.action = str(page.url)
-    answer = admin.robot.submit(form, action=action, _selected_action=str(pk))
-    assert location_of(answer), answer.text
 
 
 @pytest.mark.parametrize("model", PAGES)
@@ -78,13 +46,13 @@ def test_blocking_a_client_ends_its_sign_ins_and_deletes_their_keys(
     admin, client, browser, http, sandbox
 ):
     token = client.sign_in(browser())["access_token"]
-    act(admin, "application", "block", Application.objects.get().pk)
+    admin.act("application", "block", Application.objects.get().pk)
     assert McpClient(http, token).request("tools/list").status_code == 401
     assert browser().get(client.authorization_url()).status_code == 400
     outbox.deliver_soon().result(30)
     assert sandbox.api_keys() == []
     assert LogEntry.objects.filter(change_message__contains="Blocked").exists()
-    act(admin, "application", "unblock", Application.objects.get().pk)
+    admin.act("application", "unblock", Application.objects.get().pk)
     assert browser().get(client.authorization_url()).status_code == 200
 
 
@@ -100,7 +68,7 @@ def test_a_sign_in_is_ended_from_each_page_that_shows_it(
     admin, client, browser, http, sandbox, model, row, action
 ):
     token = client.sign_in(browser())["access_token"]
-    act(admin, model, action, row.objects.get().pk)
+    admin.act(model, action, row.objects.get().pk)
     assert McpClient(http, token).request("tools/list").status_code == 401
     assert client.refresh().json()["error"] == "invalid_grant"
     outbox.deliver_soon().result(30)

@@ -11,10 +11,8 @@ from oauth_bridge import outbox
 from oauth_bridge.cleanup import delete_old_rows
 from oauth_bridge.models import RefreshToken, SecurityEvent
 from sandbox import fixtures
-from tests.oauth_bridge.test_admin import Admin, act, admin
+from tests.oauth_bridge.conftest import Admin
 from tests.robot import form_to, forms_of, signed_in
-
-__all__ = ["admin"]  # the fixture
 
 SECURITY = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 
@@ -143,7 +141,7 @@ def test_an_admins_block_is_on_record(admin: Admin, client, browser):
     from oauth_bridge.models import Application
 
     client.sign_in(browser())
-    act(admin, "application", "block", Application.objects.get().pk)
+    admin.act("application", "block", Application.objects.get().pk)
     assert "access_ended" in recorded()
 
 
