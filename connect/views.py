@@ -95,6 +95,7 @@ def organization_of(request: HttpRequest) -> dict[str, str] | None:
 
 
 def is_still_member(user: User, organization_id: str) -> bool:
-    """False for somebody who was blocked or removed since the session began."""
+    """False for somebody who was blocked or removed since the session began, there or here."""
     person = propelauth().get_user(str(user.propelauth_user_id))
-    return person.enabled and person.is_member_of(organization_id)
+    is_member = person.enabled and person.is_member_of(organization_id)
+    return is_member and user.may_use(organization_id)

@@ -80,7 +80,7 @@ class McpGateway:
 
     async def _authenticate(self, exchange: Exchange) -> tuple[Secret, TokenGrant]:
         try:
-            return await authenticate(exchange.headers, exchange.endpoint, self._credentials)
+            return await authenticate(exchange, self._credentials)
         except django.db.Error as error:
             logger.error("A credential can't be looked up: %s", error)
             raise Unavailable("Credentials can't be checked at the moment") from error

@@ -15,10 +15,23 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
 
-from mcp_gateway.errors import CredentialsDiffer, InsufficientScope, Unauthenticated, Unavailable
+from mcp_gateway.errors import (
+    CredentialsDiffer,
+    InsufficientScope,
+    TooManyRefused,
+    Unauthenticated,
+    Unavailable,
+)
+from mcp_gateway.exchange import Exchange
 from mcp_gateway.resources import Endpoint
 from mcp_gateway.scopes import all_scopes, scopes_to_ask_for
-from oauth_bridge.credentials import InvalidCredential, Secret, TokenGrant, VerdictUnavailable
+from oauth_bridge.credentials import (
+    InvalidCredential,
+    Secret,
+    TokenGrant,
+    TooManyAttempts,
+    VerdictUnavailable,
+)
 
 BEARER = re.compile(r"bearer +(.*\S) *", re.IGNORECASE)
 # RFC 6750 section 2.1 (b64token), with the underscore-separated keys PropelAuth makes.
@@ -29,7 +42,9 @@ SIGN_IN = "Sign in, or send a Wiv API key"
 class Credentials(Protocol):
     """What the gateway asks of `oauth_bridge.credentials`, which is its only implementation."""
 
-    async def find_grant(self, credential: Secret, resource: str) -> TokenGrant: ...
+    async def find_grant(
+        self, credential: Secret, resource: str, address: str | None = None
+    ) -> TokenGrant: ...
     async def find_key_owner(self, api_key: Secret, grant: TokenGrant) -> TokenGrant: ...
     async def confirm(self, grant: TokenGrant) -> bool: ...
 
@@ -51,15 +66,21 @@ def acting_for(grant: TokenGrant) -> Iterator[None]:
         _principal.reset(token)
 
 
-async def authenticate(
-    headers: Headers, endpoint: Endpoint, credentials: Credentials
-) -> tuple[Secret, TokenGrant]:
-    """The credential and its grant. Raises CredentialsDiffer, Unauthenticated or Unavailable."""
-    credential = presented_credential(headers, endpoint)
+async def authenticate(exchange: Exchange, credentials: Credentials) -> tuple[Secret, TokenGrant]:
+    """The credential and its grant.
+
+    Raises CredentialsDiffer, Unauthenticated, TooManyRefused or Unavailable.
+    """
+    endpoint = exchange.endpoint
+    credential = presented_credential(exchange.headers, endpoint)
     if credential is None:
         raise Unauthenticated(SIGN_IN, challenge(endpoint))
     try:
-        return credential, await credentials.find_grant(credential, endpoint.resource)
+        return credential, await credentials.find_grant(
+            credential, endpoint.resource, exchange.client_address
+        )
+    except TooManyAttempts as error:
+        raise TooManyRefused(error.description) from error
     except InvalidCredential as error:
         raise invalid_token(endpoint, error.description) from error
     except VerdictUnavailable as error:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 # Seconds after which App Runner cuts any request.
@@ -56,4 +56,23 @@ def durations(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if settings.MCP_TOOLS_LIST_TTL.total_seconds() < 0:
         hint = "Set MCP_TOOLS_LIST_TTL to 0 or more seconds."
         messages.append(Error("MCP_TOOLS_LIST_TTL is negative.", hint=hint, id="mcp_gateway.E005"))
+    return messages
+
+
+@register(Tags.security, deploy=True)
+def generous_limits(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    messages: list[CheckMessage] = []
+    if settings.MCP_MAX_BODY_BYTES > 16 * 1024 * 1024:
+        hint = "Each request may take that much memory; no tool needs a megabyte."
+        messages.append(Warning("MCP_MAX_BODY_BYTES is large.", hint=hint, id="mcp_gateway.W002"))
+    if settings.MCP_TOOLS_LIST_TTL.total_seconds() > 60:
+        hint = "A tool that was switched off is offered that long; set it to 60 or less."
+        messages.append(Warning("MCP_TOOLS_LIST_TTL is long.", hint=hint, id="mcp_gateway.W003"))
+    for origin in settings.ALLOWED_ORIGINS:
+        parts = urlsplit(origin)
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
+            hint = "Whoever sits between can put a script into its pages."
+            messages.append(
+                Warning(f"{origin!r} may call us over http.", hint=hint, id="mcp_gateway.W004")
+            )
     return messages

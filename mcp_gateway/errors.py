@@ -3,7 +3,8 @@
     GatewayError
     ├── HttpRefusal                 answered at the HTTP edge; the SDK never sees the request
     │   ├── WrongHost 421, OriginRefused 403, HeadersTooLarge 431, BodyTooLarge 413
-    │   ├── MethodNotAllowed 405, NotJson 415, UnreadableBody 400, NotAMessage 400, Unavailable 503
+    │   ├── MethodNotAllowed 405, NotJson 415, UnreadableBody 400, NotAMessage 400
+    │   ├── TooManyRefused 429, Unavailable 503
     │   └── AuthorizationRefusal        an OAuth error, with a WWW-Authenticate challenge
     │       └── CredentialsDiffer 400, Unauthenticated 401, InsufficientScope 403
     ├── CatalogUnavailable          the database can't say which tools are switched on
@@ -105,6 +106,15 @@ class Unavailable(HttpRefusal):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, {"Retry-After": "5"})
+
+
+class TooManyRefused(HttpRefusal):
+    """Somebody tries one credential after the other (RFC 6585 section 4)."""
+
+    status = 429
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, {"Retry-After": "60"})
 
 
 class AuthorizationRefusal(HttpRefusal):

@@ -23,7 +23,13 @@ from mcp_gateway.errors import (
 from mcp_gateway.scopes import covers
 from mcp_gateway.version import find_version
 from mcp_gateway.wiv import WivClient, WivResponse
-from oauth_bridge.credentials import InvalidCredential, Secret, TokenGrant, VerdictUnavailable
+from oauth_bridge.credentials import (
+    InvalidCredential,
+    Secret,
+    TokenGrant,
+    TooManyAttempts,
+    VerdictUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +136,7 @@ class ToolServer:
                 "or leave it out to use the connection's own.",
                 reason="invalid key in an argument",
             ) from error
-        except VerdictUnavailable as error:
+        except (VerdictUnavailable, TooManyAttempts) as error:
             raise KeyArgumentRefused(
                 f"The key in {KEY_ARGUMENT} can't be checked at the moment. Try again later.",
                 reason="a key in an argument can't be checked",

@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import CatalogUnavailable
-from oauth_bridge.credentials import InvalidCredential, VerdictUnavailable
+from oauth_bridge.credentials import InvalidCredential, TooManyAttempts, VerdictUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,6 @@ async def is_still_valid(check: CredentialCheck) -> bool:
         await check()
     except InvalidCredential:
         return False
-    except (VerdictUnavailable, django.db.Error) as error:
+    except (VerdictUnavailable, TooManyAttempts, django.db.Error) as error:
         logger.warning("an SSE stream's credential can't be checked: %s", error)
     return True

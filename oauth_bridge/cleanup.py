@@ -14,6 +14,7 @@ from oauth_bridge.models import (
     AuthorizationRequest,
     EndUserApiKey,
     Grant,
+    RateCounter,
     RefreshToken,
     SecurityEvent,
 )
@@ -36,6 +37,7 @@ def delete_old_rows() -> int:
         AccessToken.objects.filter(expires__lt=old),
         RefreshToken.objects.filter(expires__lt=old),
         EndUserApiKey.objects.filter(expires__lt=old, uncertain=False).exclude(pk__in=keys_in_use),
+        RateCounter.objects.filter(window__lt=old),
         Session.objects.filter(expire_date__lt=old),
         unused_clients(),
     ]
@@ -45,13 +47,18 @@ def delete_old_rows() -> int:
     return sum(rows.delete()[0] for rows in deletions) + events
 
 
-def unused_clients() -> ApplicationQuerySet:
-    """Clients no admin made and that nobody is signed in with, long enough."""
-    now = timezone.now()
-    candidates: ApplicationQuerySet = (
+def deletable_clients() -> ApplicationQuerySet:
+    """Clients no admin made, that nobody is signed in with or about to be."""
+    clients: ApplicationQuerySet = (
         Application.objects.unbidden().without_live_grant().filter(blocked_at=None)
     )
-    return candidates.filter(
+    return clients
+
+
+def unused_clients() -> ApplicationQuerySet:
+    """Those that have been so long enough."""
+    now = timezone.now()
+    return deletable_clients().filter(
         Q(
             last_registered_at__lt=now - settings.UNUSED_CLIENT_LIFETIME,
             pk__in=Application.objects.never_used().values("pk"),

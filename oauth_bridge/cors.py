@@ -4,6 +4,7 @@ Metadata is public. Registration, token and revocation are open to the origins i
 No credentials: none of these endpoints looks at cookies.
 """
 
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils.cache import patch_vary_headers
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 ENDPOINTS = frozenset({"/register", "/token", "/revoke"})
+METADATA = re.compile(r"(/mcp|/sse)?/\.well-known/")
 
 
 class CorsMiddleware:
@@ -31,13 +33,14 @@ class CorsMiddleware:
             response = self.get_response(request)
         if allowed:
             response["Access-Control-Allow-Origin"] = allowed
+            response["Access-Control-Expose-Headers"] = "WWW-Authenticate, Retry-After"
         if request.path in ENDPOINTS:
             patch_vary_headers(response, ["Origin"])
         return response
 
 
 def is_metadata(request: HttpRequest) -> bool:
-    return "/.well-known/" in request.path
+    return METADATA.match(request.path) is not None
 
 
 def allowed_origin(request: HttpRequest) -> str | None:

@@ -14,21 +14,39 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from oauth_bridge import own_credentials
 from oauth_bridge.encryption import decrypt
 from oauth_bridge.errors import SecretUnreadable
+from oauth_bridge.events import Event, record
 from oauth_bridge.families import revoke_family
 from oauth_bridge.minting import OPAQUE_PREFIX, REFRESH_PREFIX
-from oauth_bridge.models import AccessToken, Application, EndUserApiKey, TokenKind, User
-from oauth_bridge.own_credentials import CredentialRefused, Owner, OwnerUnknown, is_jwt
+from oauth_bridge.models import (
+    AccessToken,
+    Application,
+    Consent,
+    Denial,
+    EndUserApiKey,
+    RateCounter,
+    TokenKind,
+    User,
+)
+from oauth_bridge.network import address_of, network_of
+from oauth_bridge.own_credentials import (
+    CredentialRefused,
+    Owner,
+    OwnerUnknown,
+    TooManyRefusals,
+    is_jwt,
+)
 from oauth_bridge.secret import Secret
 
 __all__ = [
@@ -36,7 +54,9 @@ __all__ = [
     "InvalidCredential",
     "Secret",
     "TokenGrant",
+    "TooManyAttempts",
     "VerdictUnavailable",
+    "address_of",
     "confirm",
     "find_grant",
     "find_key_owner",
@@ -47,6 +67,9 @@ __all__ = [
 
 Kind = Literal["api_key", "opaque", "own_api_key", "jwt"]
 ALL_SCOPES = frozenset(settings.SCOPES)
+# How exactly it is kept when something was last used; writing it at each call would cost more.
+USE_RESOLUTION = timedelta(minutes=1)
+REFUSALS_ON_RECORD = 20
 T = TypeVar("T")
 
 # Their own threads: the event loop's ORM calls would otherwise share one, and a PropelAuth that
@@ -89,25 +112,34 @@ class VerdictUnavailable(CredentialError):
     """PropelAuth had to be asked and didn't answer: 503 with `Retry-After`."""
 
 
-async def find_grant(credential: Secret, resource: str) -> TokenGrant:
+class TooManyAttempts(CredentialError):
+    """So many credentials of this caller were refused that no more are tried: 429."""
+
+
+async def find_grant(credential: Secret, resource: str, address: str | None = None) -> TokenGrant:
     """The grant behind a presented token or API key, for use at `resource` (a canonical URL).
 
-    Raises InvalidCredential or VerdictUnavailable.
+    `address` is the caller's, whose refusals are counted. Raises InvalidCredential,
+    VerdictUnavailable or TooManyAttempts.
     """
     grant = await _run(_database, partial(_find_issued, credential, resource))
     if grant is not None:
         return grant
-    owner = await _find_owner(credential)
+    try:
+        owner = await _find_owner(credential, network_of(address))
+    except InvalidCredential as error:
+        await _run(_database, partial(_put_on_record, error, address))
+        raise
     return _own_grant(credential, owner)
 
 
 async def find_key_owner(api_key: Secret, grant: TokenGrant) -> TokenGrant:
     """`grant` with another Wiv API key behind it (the `_wiv_api_key` argument), owner included.
 
-    The connection's scopes stay. Raises InvalidCredential or VerdictUnavailable.
+    The connection's scopes stay. Raises InvalidCredential, VerdictUnavailable or TooManyAttempts.
     """
     await _run(_database, partial(_refuse_what_we_issued, api_key))
-    owner = await _find_owner(api_key)
+    owner = await _find_owner(api_key, f"{grant.subject} {grant.organization_id}")
     return dataclasses.replace(
         grant,
         kind=_own_kind(api_key),
@@ -146,11 +178,17 @@ def scopes_offered() -> Mapping[str, str]:
 
 # Credentials we issued -----------------------------------------------------------------------
 
+# A user's name is PropelAuth's id of them.
+DENIALS_OF_TOKEN = Denial.objects.of(
+    user_id=OuterRef("user__username"), organization_id=OuterRef("organization_id")
+)
+
 
 def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
     """The grant of a token of ours; None for a credential we have never seen."""
     token = (
         AccessToken.objects.select_related("user", "application", "api_key")
+        .annotate(is_denied=Exists(DENIALS_OF_TOKEN))
         .filter(token_checksum=credential.checksum())
         .first()
     )
@@ -158,6 +196,9 @@ def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
         _refuse_what_we_issued(credential)
         return None
     user, application = _require_usable(token, resource)
+    if token.is_denied:
+        raise InvalidCredential("The access token was revoked.", reason="denied here")
+    _note_use(token)
     return TokenGrant(
         kind="opaque" if token.kind == TokenKind.OPAQUE else "api_key",
         subject=str(user.propelauth_user_id),
@@ -180,6 +221,15 @@ def _require_usable(token: AccessToken, resource: str) -> tuple[User, Applicatio
     if resource not in token.resource:
         raise InvalidCredential("The access token is for another resource.")
     return token.user, token.application
+
+
+def _note_use(token: AccessToken) -> None:
+    now = timezone.now()
+    if token.last_used_at is not None and now - token.last_used_at < USE_RESOLUTION:
+        return
+    AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
+    Application.objects.filter(pk=token.application_id).update(last_used_at=now)
+    Consent.objects.filter(token_family=token.token_family).update(last_used_at=now)
 
 
 def _upstream_credential(token: AccessToken, presented: Secret) -> Secret:
@@ -217,10 +267,20 @@ def _revoke_by_key(credential: Secret) -> None:
 # Credentials users bring ---------------------------------------------------------------------
 
 
-async def _find_owner(credential: Secret) -> Owner:
-    check = own_credentials.verify_jwt if is_jwt(credential) else own_credentials.verify_api_key
+async def _find_owner(credential: Secret, caller: str) -> Owner:
+    check = (
+        partial(own_credentials.verify_jwt, credential)
+        if is_jwt(credential)
+        else partial(own_credentials.verify_api_key, credential, caller)
+    )
     try:
-        return await _run(_upstream, partial(check, credential))
+        owner = await _run(_upstream, check)
+        await _run(_database, partial(_refuse_denied, credential, owner))
+    except TooManyRefusals as error:
+        raise TooManyAttempts(
+            "Too many credentials were refused. Try again in a minute.",
+            reason=f"too many refusals: {caller}",
+        ) from error
     except CredentialRefused as error:
         raise InvalidCredential(
             "The credential isn't valid here, has expired or was revoked.", reason=str(error)
@@ -229,6 +289,23 @@ async def _find_owner(credential: Secret) -> Owner:
         raise VerdictUnavailable(
             "The credential can't be checked just now.", reason=str(error)
         ) from error
+    return owner
+
+
+def _refuse_denied(credential: Secret, owner: Owner) -> None:
+    """PropelAuth's yes may be a minute old; ours is asked each time."""
+    denials = Denial.objects.of(user_id=owner.subject, organization_id=owner.organization_id)
+    if (denials | Denial.objects.of_api_key(credential.checksum())).exists():
+        raise CredentialRefused("denied here")
+    if User.objects.filter(username=owner.subject, is_active=False).exists():
+        raise CredentialRefused("user inactive here")
+
+
+def _put_on_record(refused: InvalidCredential, address: str | None) -> None:
+    """So many an hour and network, as anybody can send anything."""
+    bucket = f"refusals on record of {network_of(address)}"
+    if RateCounter.objects.count_one(bucket, timedelta(hours=1)) <= REFUSALS_ON_RECORD:
+        record(Event.CREDENTIAL_REFUSED, address=address, reason=str(refused))
 
 
 def _own_kind(credential: Secret) -> Kind:

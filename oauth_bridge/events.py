@@ -37,6 +37,7 @@ def record(
     application: Application | None = None,
     organization_id: str = "",
     token_family: uuid.UUID | None = None,
+    address: str | None = None,
     reason: str = "",
     reference: str = "",
 ) -> None:
@@ -49,7 +50,7 @@ def record(
         client_name=application.name if application else "",
         organization_id=organization_id,
         token_family=token_family,
-        address=client_address(request) if request else None,
+        address=address or (client_address(request) if request else None),
         user_agent=printable(request.headers.get("User-Agent", "")) if request else "",
         reason=reason[:200],
         reference=reference,

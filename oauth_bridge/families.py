@@ -11,7 +11,15 @@ from django.utils import timezone
 from oauth_bridge import outbox
 from oauth_bridge.errors import PropelAuthRefused
 from oauth_bridge.events import Event, record
-from oauth_bridge.models import AccessToken, EndUserApiKey, RefreshToken, TokenKind
+from oauth_bridge.models import (
+    AccessToken,
+    Application,
+    Consent,
+    EndUserApiKey,
+    Grant,
+    RefreshToken,
+    TokenKind,
+)
 from oauth_bridge.propelauth import propelauth
 
 logger = logging.getLogger(__name__)
@@ -23,20 +31,52 @@ def revoke_family(token_family: uuid.UUID) -> None:
     now = timezone.now()
     RefreshToken.objects.filter(token_family=token_family, revoked=None).update(revoked=now)
     AccessToken.objects.filter(token_family=token_family).delete()
+    Consent.objects.filter(token_family=token_family, ended_at=None).update(ended_at=now)
+    # A code that wasn't redeemed yet never will be.
+    Grant.objects.filter(token_family=token_family, consumed_at=None).update(consumed_at=now)
     outbox.revoke_keys(EndUserApiKey.objects.filter(token_family=token_family))
     record(Event.ACCESS_ENDED, token_family=token_family)
     transaction.on_commit(outbox.deliver_soon)
 
 
-def revoke_access(**which: Any) -> int:
-    """End every sign-in whose tokens match, such as `user=...`; how many there were."""
-    families = {
-        *RefreshToken.objects.filter(revoked=None, **which).values_list("token_family", flat=True),
-        *AccessToken.objects.filter(**which).values_list("token_family", flat=True),
-    }
-    for family in filter(None, families):
+def revoke_access(**whose: Any) -> int:
+    """End every sign-in that matches, such as `user=...`; how many there were.
+
+    Those too whose code isn't redeemed yet.
+    """
+    consents = Consent.objects.in_force().filter(**whose)
+    families = {*token_families(**whose), *consents.values_list("token_family", flat=True)}
+    for family in families:
         revoke_family(family)
     return len(families)
+
+
+def revoke_token(token_checksum: str, application: Application) -> bool:
+    """End the sign-in that a client's token belongs to; False when it is another client's.
+
+    A token nobody has is as good as revoked.
+    """
+    for family in token_families(token_checksum=token_checksum, application=application):
+        revoke_family(family)
+        return True
+    return not token_families(token_checksum=token_checksum)
+
+
+def token_families(**which: Any) -> set[uuid.UUID]:
+    live = RefreshToken.objects.filter(revoked=None, **which)
+    families = {
+        *live.values_list("token_family", flat=True),
+        *AccessToken.objects.filter(**which).values_list("token_family", flat=True),
+    }
+    return {family for family in families if family is not None}
+
+
+def shut_out(**whose: Any) -> int:
+    """End the sign-ins of a `user` or `organization_id`, and delete the keys they made here."""
+    ended = revoke_access(**whose)
+    outbox.revoke_keys(EndUserApiKey.objects.filter(**whose))
+    outbox.deliver_soon()
+    return ended
 
 
 def retire(refresh_token: RefreshToken, *, after: datetime) -> None:
@@ -54,7 +94,7 @@ def membership_still_stands(token: RefreshToken) -> bool:
 
     Raises PropelAuthUnavailable: no answer is no verdict, and the client may try again.
     """
-    if not token.user.is_active:
+    if not token.user.may_use(token.organization_id):
         revoke_of(token)
         return False
     try:

@@ -6,14 +6,14 @@ token) is kept MultiFernet-encrypted. An API key that was given out as an access
 """
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from oauth2_provider.models import (
@@ -68,6 +68,11 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.email or self.username
+
+    def may_use(self, organization_id: str) -> bool:
+        """Has nobody here shut this person, or their organization, out?"""
+        denials = Denial.objects.of(user_id=self.username, organization_id=organization_id)
+        return self.is_active and not denials.exists()
 
 
 class PrivateUseSchemeManager(models.Manager["PrivateUseScheme"]):
@@ -145,6 +150,8 @@ class Application(AbstractApplication):
     is_vendors = models.BooleanField(default=False, editable=False)
     # `updated` would also move with an admin's edit.
     last_registered_at = models.DateTimeField(default=timezone.now, editable=False)
+    # To the minute, like the next two.
+    last_used_at = models.DateTimeField(null=True, editable=False)
     blocked_at = models.DateTimeField(null=True, blank=True)
 
     objects = ApplicationManager.from_queryset(ApplicationQuerySet)()
@@ -246,6 +253,7 @@ class AccessToken(AbstractAccessToken):
     api_key = models.ForeignKey(
         EndUserApiKey, on_delete=models.PROTECT, related_name="access_tokens"
     )
+    last_used_at = models.DateTimeField(null=True, editable=False)
 
     class Meta(AbstractAccessToken.Meta):
         pass
@@ -338,8 +346,23 @@ class AuthorizationRequest(models.Model):
         return self.expires <= timezone.now()
 
 
+class ConsentQuerySet(models.QuerySet["Consent"]):
+    def in_force(self) -> "ConsentQuerySet":
+        """Those a client can still use: it holds a refresh token, or a code it may redeem."""
+        now = timezone.now()
+        tokens = RefreshToken.objects.filter(revoked=None, expires__gt=now)
+        codes = Grant.objects.filter(consumed_at=None, expires__gt=now)
+        families = Q(token_family__in=tokens.values("token_family"))
+        return self.filter(
+            families | Q(token_family__in=codes.values("token_family")), ended_at=None
+        )
+
+
 class Consent(models.Model):
-    """Somebody allowed a client something; MCP wants a registry of these per user."""
+    """Somebody allowed a client something; MCP wants a registry of these per user.
+
+    One row a sign-in: the family it began is this consent's use, and ends with it.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="consents"
@@ -354,9 +377,91 @@ class Consent(models.Model):
     resource = models.JSONField(default=list)
     token_family = models.UUIDField(unique=True)
     created = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    ended_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ConsentQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.user} allowed {self.application}"
+
+
+class DenialQuerySet(models.QuerySet["Denial"]):
+    def of(self, *, user_id: object, organization_id: object) -> "DenialQuerySet":
+        """Those that keep somebody out; both may be expressions of an outer query."""
+        kinds = Denial.Kind
+        return self.filter(
+            Q(kind=kinds.USER, value=user_id) | Q(kind=kinds.ORGANIZATION, value=organization_id)
+        )
+
+    def of_api_key(self, checksum: str) -> "DenialQuerySet":
+        return self.filter(kind=Denial.Kind.API_KEY, value=checksum)
+
+
+class Denial(models.Model):
+    """Somebody kept out of this server whatever PropelAuth says, until the row is deleted."""
+
+    class Kind(models.TextChoices):
+        USER = "user", "User, by PropelAuth's id"
+        ORGANIZATION = "organization", "Organization, by PropelAuth's id"
+        API_KEY = "api_key", "API key that a user brings"
+
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    # A key's SHA-256; an id otherwise.
+    value = models.CharField(max_length=255)
+    reason = models.CharField(max_length=200)
+    created = models.DateTimeField(auto_now_add=True)
+
+    objects = DenialQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "value"], name="oauth_bridge_denied_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.reason}"
+
+
+class RateCounterQuerySet(models.QuerySet["RateCounter"]):
+    def count_one(self, bucket: str, per: timedelta) -> int:
+        """How many there have been in the window at hand, this one included."""
+        with transaction.atomic():
+            row, _ = self.get_or_create(bucket=bucket[:200], window=window_of(per))
+            self.filter(pk=row.pk).update(count=F("count") + 1)
+            row.refresh_from_db()
+        return row.count
+
+    def counted(self, bucket: str, per: timedelta) -> int:
+        row = self.filter(bucket=bucket[:200], window=window_of(per)).first()
+        return row.count if row else 0
+
+
+def window_of(per: timedelta) -> datetime:
+    """The start of the fixed window we are in."""
+    now = timezone.now().timestamp()
+    return datetime.fromtimestamp(now - now % per.total_seconds(), tz=UTC)
+
+
+class RateCounter(models.Model):
+    """How often something happened in one window of time, counted across workers.
+
+    `bucket` says what and whose: "registrations of 203.0.113.7".
+    """
+
+    bucket = models.CharField(max_length=200)
+    window = models.DateTimeField(db_index=True)
+    count = models.PositiveIntegerField(default=0)
+
+    objects = RateCounterQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["bucket", "window"], name="oauth_bridge_one_counter")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.bucket}"
 
 
 class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
@@ -387,6 +492,7 @@ class SecurityEvent(models.Model):
         SIGN_IN_COMPLETED = "sign_in_completed"
         TOKEN_ISSUED = "token_issued"
         TOKEN_REFRESHED = "token_refreshed"
+        CREDENTIAL_REFUSED = "credential_refused"
         CODE_REPLAYED = "code_replayed"
         REFRESH_TOKEN_REUSED = "refresh_token_reused"
         MEMBERSHIP_LOST = "membership_lost"

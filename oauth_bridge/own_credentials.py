@@ -1,13 +1,17 @@
 """Is an API key or JWT that a user brought good, and whose is it? PropelAuth knows.
 
 API keys: PropelAuth's verdict, kept by checksum for CREDENTIAL_VERDICT_LIFETIME; a refusal for ten
-seconds, so that a client in a loop doesn't become a load there. JWTs: RS256 with PropelAuth's key.
+seconds, so that a client in a loop doesn't become a load there, and so many a minute and caller, so
+that nobody guesses keys through us. JWTs: RS256 with PropelAuth's key.
 """
 
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +19,7 @@ import jwt
 from django.conf import settings
 
 from oauth_bridge.errors import PropelAuthError, PropelAuthRefused
-from oauth_bridge.models import EndUserApiKey
+from oauth_bridge.models import EndUserApiKey, RateCounter
 from oauth_bridge.propelauth import KeyOwner, propelauth
 from oauth_bridge.secret import Secret
 
@@ -31,6 +35,10 @@ class CredentialRefused(Exception):
 
 class OwnerUnknown(Exception):
     """PropelAuth gave no verdict."""
+
+
+class TooManyRefusals(Exception):
+    """This caller's credentials were refused so often that PropelAuth isn't asked for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,11 @@ class Verdicts:
         with self._lock:
             until, verdict = self._kept.get(checksum, (0.0, None))
         return verdict if until > time.monotonic() else None
+
+    def was_good(self, checksum: str) -> bool:
+        with self._lock:
+            _, verdict = self._kept.get(checksum, (0.0, None))
+        return isinstance(verdict, Owner)
 
     def keep(self, checksum: str, verdict: Verdict) -> None:
         lifetime = settings.CREDENTIAL_VERDICT_LIFETIME.total_seconds()
@@ -83,16 +96,20 @@ def is_jwt(credential: Secret) -> bool:
 # API keys ------------------------------------------------------------------------------------
 
 
-def verify_api_key(api_key: Secret) -> Owner:
-    """Raises CredentialRefused or OwnerUnknown."""
+def verify_api_key(api_key: Secret, caller: str) -> Owner:
+    """Raises CredentialRefused, OwnerUnknown or TooManyRefusals."""
     if not settings.ACCEPT_API_KEYS:
         raise CredentialRefused("API keys aren't accepted here")
     verdict = verdicts.find(api_key.checksum())
-    if verdict is None:
-        return revalidate(api_key)
     if isinstance(verdict, CredentialRefused):
         raise CredentialRefused(str(verdict))
-    return verdict
+    if verdict is not None:
+        return verdict
+    if verdicts.was_good(api_key.checksum()):
+        # Others at the same address may have used up what it may have refused.
+        return revalidate(api_key)
+    with counted_refusals(caller):
+        return revalidate(api_key)
 
 
 def revalidate(api_key: Secret) -> Owner:
@@ -104,6 +121,19 @@ def revalidate(api_key: Secret) -> Owner:
         raise
     verdicts.keep(api_key.checksum(), owner)
     return owner
+
+
+@contextmanager
+def counted_refusals(caller: str) -> Iterator[None]:
+    """Raises TooManyRefusals before anything is asked, and counts what is refused inside."""
+    bucket, minute = f"credentials refused to {caller}", timedelta(minutes=1)
+    if RateCounter.objects.counted(bucket, minute) >= settings.CREDENTIAL_REFUSALS_PER_MINUTE:
+        raise TooManyRefusals
+    try:
+        yield
+    except CredentialRefused:
+        RateCounter.objects.count_one(bucket, minute)
+        raise
 
 
 def require_known(api_key: Secret) -> KeyOwner:

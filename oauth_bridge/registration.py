@@ -19,8 +19,8 @@ from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider.generators import generate_client_secret
 
 from oauth_bridge.events import Event, record
-from oauth_bridge.models import Application, PrivateUseScheme, SecurityEvent
-from oauth_bridge.network import client_address
+from oauth_bridge.models import Application, PrivateUseScheme, RateCounter
+from oauth_bridge.network import client_address, network_of
 from oauth_bridge.redirect_uris import REDIRECT_URI_RULE, is_acceptable, is_vendors, with_path
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error
 
@@ -90,13 +90,9 @@ class RegistrationView(SmallBodyMixin):
 
 
 def record_refusal(request: HttpRequest, reason: str) -> None:
-    """So many an hour and address: anybody can send nonsense, the record is to stay readable."""
-    recent = SecurityEvent.objects.filter(
-        event=Event.REGISTRATION_REFUSED,
-        address=client_address(request),
-        at__gt=timezone.now() - timedelta(hours=1),
-    )
-    if recent.count() < REFUSALS_ON_RECORD:
+    """So many an hour and network: anybody can send nonsense, the record is to stay readable."""
+    bucket = f"registrations refused to {network_of(client_address(request))}"
+    if RateCounter.objects.count_one(bucket, timedelta(hours=1)) <= REFUSALS_ON_RECORD:
         record(Event.REGISTRATION_REFUSED, reason=reason)
 
 
@@ -125,14 +121,12 @@ def find_identical(metadata: ClientMetadata) -> Application | None:
 
 
 def too_many_registrations(metadata: ClientMetadata, address: str | None) -> bool:
-    """Counted in the database, so that it holds across workers."""
-    recent = Application.objects.self_registered().filter(
-        created__gt=timezone.now() - timedelta(hours=1)
-    )
+    """A vendor's users share its addresses, and so they have a bucket and limit of their own."""
+    whose, limit = network_of(address), settings.REGISTRATIONS_PER_ADDRESS
     if metadata.is_vendors:
-        return recent.filter(is_vendors=True).count() >= settings.REGISTRATIONS_PER_VENDOR
-    mine = recent.filter(is_vendors=False, registered_from=address)
-    return mine.count() >= settings.REGISTRATIONS_PER_ADDRESS
+        whose, limit = "vendors", settings.REGISTRATIONS_PER_VENDOR
+    count = RateCounter.objects.count_one(f"registrations of {whose}", timedelta(hours=1))
+    return count > limit
 
 
 def too_many() -> HttpResponse:
@@ -178,9 +172,9 @@ def registration_response(application: Application, secret: str) -> dict[str, An
         "token_endpoint_auth_method": application.token_endpoint_auth_method,
         "scope": " ".join(settings.SCOPES),
     }
-    if application.software_id:
-        response["software_id"] = application.software_id
-        response["software_version"] = application.software_version
+    for name in ("software_id", "software_version"):
+        if value := getattr(application, name):
+            response[name] = value
     if secret:
         response |= {"client_secret": secret, "client_secret_expires_at": 0}
     return response

@@ -198,15 +198,16 @@ def _admit(person: PropelAuthUser, organization_id: str | None) -> Identity:
             oauth_error="access_denied",
         )
     user = User.objects.from_propelauth(person)
-    if not user.is_active:
+    open_to_user = tuple(each for each in person.organizations if user.may_use(each.id))
+    if not open_to_user:
         raise SignInFailed(
             "Your access to this server was switched off. Ask your administrator.",
-            reason="user inactive here",
+            reason="user inactive, or denied here",
             status=403,
             oauth_error="access_denied",
         )
-    named = tuple(found for found in person.organizations if found.id == organization_id)
-    return Identity(user, named or person.organizations)
+    named = tuple(found for found in open_to_user if found.id == organization_id)
+    return Identity(user, named or open_to_user)
 
 
 def _is_uuid(value: str) -> bool:

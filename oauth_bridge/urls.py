@@ -34,5 +34,9 @@ urlpatterns = [
     re_path(
         r"^(?P<suffix>mcp|sse)/\.well-known/openid-configuration$", metadata.authorization_server
     ),
-    re_path(r"^\.well-known/(?P<suffix>.*)$", metadata.unknown_metadata),
+    re_path(
+        r"^(?P<suffix>mcp|sse)/\.well-known/oauth-authorization-server$",
+        metadata.authorization_server,
+    ),
+    re_path(r"^(?:mcp/|sse/)?\.well-known/(?P<suffix>.*)$", metadata.unknown_metadata),
 ]

@@ -20,7 +20,7 @@ from oauthlib.oauth2.rfc6749 import errors
 from oauth_bridge import minting
 from oauth_bridge.authorization import is_plain_text
 from oauth_bridge.events import Event, record
-from oauth_bridge.families import membership_still_stands, retire, revoke_access, revoke_family
+from oauth_bridge.families import membership_still_stands, retire, revoke_family, revoke_token
 from oauth_bridge.minting import Mint
 from oauth_bridge.models import AccessToken, Application, Consent, Grant, RefreshToken
 from oauth_bridge.redirect_uris import with_path
@@ -91,6 +91,8 @@ class Validator(OAuth2Validator):
         grant = self._find_grant(code, client)
         if grant is None:
             return False
+        if Consent.objects.filter(token_family=grant.token_family).exclude(ended_at=None).exists():
+            return False
         if grant.consumed_at is not None:
             # OAuth 2.1 §4.1.3: a code used twice was stolen; what came of it ends.
             logger.warning("authorization code replayed, client %s", client.pk)
@@ -102,7 +104,7 @@ class Validator(OAuth2Validator):
             )
             revoke_family(grant.token_family)
             return False
-        if grant.expires <= timezone.now():
+        if grant.expires <= timezone.now() or not grant.user.may_use(grant.organization_id):
             return False
         request.grant = grant
         request.user = grant.user
@@ -319,8 +321,12 @@ class Validator(OAuth2Validator):
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """Either token of a pair ends the whole family: the client is done with this sign-in."""
-        revoke_access(token_checksum=checksum(token), application=request.client)
+        """Either token of a pair ends the whole family: the client is done with this sign-in.
+
+        Raises InvalidGrantError for another client's token (RFC 7009 §2.1).
+        """
+        if not revoke_token(checksum(token), request.client):
+            raise errors.InvalidGrantError(request=request)
 
     def validate_bearer_token(self, token: str, scopes: list[str], request: OAuthRequest) -> bool:
         """None of Django's pages takes a bearer token; the gateway has its own look-up."""

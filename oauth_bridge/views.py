@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from oauth2_provider.http import OAuth2ResponseRedirect
 from oauth2_provider.views.base import RevokeTokenView as ToolkitRevokeTokenView
 from oauth2_provider.views.base import TokenView as ToolkitTokenView
+from oauthlib.oauth2 import OAuth2Error
 
 from oauth_bridge import authorization, outbox, sign_in
 from oauth_bridge.authorization import AuthorizationCodeRequest, AuthorizationRefused
@@ -199,7 +200,7 @@ class TokenView(SmallBodyMixin, ToolkitTokenView):
             logger.warning("token: %s", error)
             return unavailable("PropelAuth can't be reached. Try again shortly.")
         outbox.deliver_soon()
-        return no_store(response)
+        return client_challenge(no_store(response))
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -207,4 +208,18 @@ class RevokeTokenView(SmallBodyMixin, ToolkitRevokeTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not all(authorization.is_plain_text(str(value)) for value in request.POST.values()):
             return oauth_error("invalid_request", "A parameter is malformed or too long.")
-        return no_store(super().post(request, *args, **kwargs))  # type: ignore[no-untyped-call]
+        try:
+            response: HttpResponse = super().post(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        except OAuth2Error as error:
+            return oauth_error(error.error, error.description or "")
+        return client_challenge(no_store(response))
+
+
+def client_challenge(response: HttpResponse) -> HttpResponse:
+    """RFC 6749 §5.2: a client that failed to authenticate hears of the scheme it could use.
+
+    oauthlib says Bearer, which no client authenticates with.
+    """
+    if response.status_code == 401:
+        response["WWW-Authenticate"] = f'Basic realm="{settings.PUBLIC_URL}", charset="UTF-8"'
+    return response

@@ -254,6 +254,9 @@ ACCEPT_PROPELAUTH_JWTS: bool = env.bool("ACCEPT_PROPELAUTH_JWTS", default=True)
 CREDENTIAL_VERDICT_LIFETIME: timedelta = env.timedelta(
     "CREDENTIAL_VERDICT_LIFETIME", default=timedelta(seconds=60)
 )
+# Credentials somebody brings that PropelAuth may refuse, per minute and address (a /64 of IPv6);
+# after that it isn't asked any more. Tokens we issued aren't counted.
+CREDENTIAL_REFUSALS_PER_MINUTE: int = env.int("CREDENTIAL_REFUSALS_PER_MINUTE", default=30)
 # Registrations at /register, per hour. Everybody behind one address shares the first; those whose
 # redirect URIs all belong to a known vendor's cloud, whose addresses its users share, the second.
 REGISTRATIONS_PER_ADDRESS: int = env.int("REGISTRATIONS_PER_ADDRESS", default=60)
@@ -327,6 +330,7 @@ OAUTH2_PROVIDER = {
         "client_secret_basic",
     ],
     "APPLICATION_ADMIN_CLASS": "oauth_bridge.admin.ApplicationAdmin",
+    "GRANT_ADMIN_CLASS": "oauth_bridge.admin.GrantAdmin",
     "ACCESS_TOKEN_ADMIN_CLASS": "oauth_bridge.admin.AccessTokenAdmin",
     "REFRESH_TOKEN_ADMIN_CLASS": "oauth_bridge.admin.RefreshTokenAdmin",
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,

@@ -3,13 +3,24 @@
 import pytest
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
+from django.utils import timezone
 
 from oauth_bridge import outbox
-from oauth_bridge.models import AccessToken, Application, EndUserApiKey, User
+from oauth_bridge.models import AccessToken, Application, Consent, EndUserApiKey, User
+from sandbox import fixtures
 from tests.mcp_gateway.json_rpc import McpClient
-from tests.robot import forms_of
+from tests.robot import form_to, forms_of, signed_in
 
-PAGES = ["application", "accesstoken", "refreshtoken", "enduserapikey", "consent", "user"]
+PAGES = [
+    "application",
+    "accesstoken",
+    "refreshtoken",
+    "grant",
+    "enduserapikey",
+    "consent",
+    "securityevent",
+    "user",
+]
 
 
 @pytest.mark.parametrize("model", PAGES)
@@ -35,7 +46,7 @@ def test_a_client_with_a_fixed_id_can_be_added(admin, new_client, browser):
     assert new_client(client_id="fixed").sign_in(browser())
 
 
-@pytest.mark.parametrize("model", PAGES[1:5])
+@pytest.mark.parametrize("model", PAGES[1:7])
 def test_what_happened_cant_be_edited_added_or_deleted(admin, client, browser, model):
     client.sign_in(browser())
     assert admin(f"{model}/add/").status_code == 403
@@ -103,3 +114,62 @@ def test_staff_who_may_only_look_change_nothing(client, browser, server):
     page = robot.get(f"{server}/admin/oauth_bridge/application/")
     assert page.status_code == 200
     assert "Block, and end" not in page.text
+
+
+@pytest.mark.parametrize("model", PAGES[:7])
+def test_each_list_is_exported_as_csv_without_secrets(admin, client, browser, model):
+    tokens = client.sign_in(browser())
+    pk = apps.get_model("oauth_bridge", model)._default_manager.latest("pk").pk
+    exported = admin.act(model, "export_csv", pk)
+    assert exported.headers["content-type"].startswith("text/csv")
+    assert "attachment" in exported.headers["content-disposition"]
+    header, row = exported.text.splitlines()
+    assert len(header.split(",")) > 5
+    assert row
+    for secret in (*tokens.values(), client.client_secret or "-"):
+        assert str(secret) not in row or len(str(secret)) < 20
+    for key in EndUserApiKey.objects.exclude(checksum=None):
+        assert key.checksum not in exported.text
+
+
+def test_the_clients_page_counts_people_and_live_tokens(admin, client, browser, http):
+    for email in (fixtures.ANA_EMAIL, fixtures.MAX_EMAIL):
+        client.sign_in(browser(email))
+    token = client.tokens["access_token"]
+    McpClient(http, token).request("tools/list")
+    client.refresh()
+    page = admin("application/").text
+    assert '<td class="field-people">2</td>' in page
+    assert '<td class="field-live_tokens">3</td>' in page
+    assert Application.objects.get().last_used_at is not None
+
+
+def test_clients_nobody_is_signed_in_with_are_deleted_by_hand(admin, new_client, browser):
+    used, unused, on_the_way, blocked = (new_client() for _ in range(4))
+    for number, client in enumerate((used, unused, on_the_way, blocked)):
+        client.register(client_name=f"Client {number}")
+    used.sign_in(browser())
+    on_the_way.obtain_code(browser())
+    Application.objects.filter(client_id=blocked.client_id).update(blocked_at=timezone.now())
+    admin.act("application", "delete_unused", *Application.objects.values_list("pk", flat=True))
+    left = set(Application.objects.values_list("client_id", flat=True))
+    assert left == {used.client_id, on_the_way.client_id, blocked.client_id}
+
+
+@pytest.mark.parametrize(
+    ("model", "action"), [("user", "end_access"), ("consent", "shut_organization_out")]
+)
+def test_everything_of_a_person_or_an_organization_is_ended_by_one_action(
+    admin, new_client, browser, http, server, sandbox, model, action
+):
+    first, second = (new_client(scope=scope) for scope in ("wiv:read", "wiv:write"))
+    tokens = [client.sign_in(browser())["access_token"] for client in (first, second)]
+    robot = browser()
+    made = robot.submit(form_to(signed_in(robot, server), "/connect/api-keys"), name="mine")
+    tokens.append(made.headers["location"].partition("#api_key=")[2])
+    rows = User.objects.filter(is_staff=False) if model == "user" else Consent.objects.all()[:1]
+    admin.act(model, action, *[row.pk for row in rows])
+    statuses = [McpClient(http, token).request("tools/list").status_code for token in tokens]
+    assert statuses == [401, 401, 401]
+    outbox.deliver_soon().result(30)
+    assert sandbox.api_keys() == []

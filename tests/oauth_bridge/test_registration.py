@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from oauth_bridge.cleanup import delete_old_rows
-from oauth_bridge.models import AccessToken, Application, Grant
+from oauth_bridge.models import AccessToken, Application, Grant, RateCounter
 
 LOOPBACK = "http://127.0.0.1:33418/"
 BODY = {"client_name": "Editor", "redirect_uris": [LOOPBACK], "token_endpoint_auth_method": "none"}
@@ -158,7 +158,7 @@ def test_one_address_can_register_so_much_an_hour(http, settings):
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
     assert http.post("/register", json={**BODY, "client_name": "a"}).status_code == 201
-    Application.objects.update(created=timezone.now() - timedelta(minutes=61))
+    RateCounter.objects.update(window=timezone.now() - timedelta(minutes=61))
     assert http.post("/register", json={**BODY, "client_name": "c"}).status_code == 201
 
 
