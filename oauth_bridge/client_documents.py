@@ -60,14 +60,22 @@ def served(document: Document) -> Document:
     schemes = PrivateUseScheme.objects.allowed()
     if not all(isinstance(uri, str) and is_acceptable(uri, schemes) for uri in redirect_uris):
         raise CIMDError("a redirect URI isn't https, loopback or of a scheme allowed here")
-    name = document.get("client_name")
     return {
         "client_id": document.get("client_id"),
-        "client_name": visible_text(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
+        "client_name": _name(document),
         "redirect_uris": [with_path(uri) for uri in redirect_uris],
         "grant_types": _grant_types(document.get("grant_types", ["authorization_code"])),
         "token_endpoint_auth_method": _auth_method(document),
     }
+
+
+def _name(document: Document) -> str:
+    """MCP asks for one: the consent page is to say who wants access."""
+    name = document.get("client_name")
+    shown = visible_text(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else ""
+    if not shown:
+        raise CIMDError("client_name must be a name")
+    return shown
 
 
 def _grant_types(offered: object) -> list[str]:

@@ -8,11 +8,15 @@ SERVED_PATHS = {"/mcp": "/mcp", "/mcp/": "/mcp", "/sse": "/sse", "/sse/": "/sse"
 
 
 def canonical_resource(resource: str) -> str | None:
-    """`https://host/mcp/` -> `https://host/mcp`; None for anything we don't serve."""
-    if not resource.startswith(settings.PUBLIC_URL):
+    """`https://host/mcp/` -> `https://host/mcp`; None for anything we don't serve.
+
+    Scheme and host compare without case (RFC 3986 §6.2.2.1), the path with.
+    """
+    origin = settings.PUBLIC_URL
+    if resource[: len(origin)].lower() != origin.lower():
         return None
-    path = SERVED_PATHS.get(resource.removeprefix(settings.PUBLIC_URL))
-    return settings.PUBLIC_URL + path if path else None
+    path = SERVED_PATHS.get(resource[len(origin) :])
+    return origin + path if path else None
 
 
 def default_resources() -> list[str]:

@@ -67,6 +67,7 @@ def consent_context(asked: AuthorizationCodeRequest, application: Application) -
         "application": application,
         "document_host": document_host(application),
         "redirect_host": urlsplit(asked.redirect_uri).netloc,
+        "redirect_uri": asked.redirect_uri,
         "is_loopback": is_loopback(asked.redirect_uri),
         "is_private_scheme": uses_private_scheme(asked.redirect_uri),
         "permissions": [scopes[scope] for scope in asked.scopes],
