@@ -10,4 +10,6 @@ urlpatterns = [
     path("connect/sign-in", views.start_sign_in, name="sign-in"),
     path("connect/sign-out", views.sign_out, name="sign-out"),
     path("connect/api-keys", views.make_api_key, name="api-keys"),
+    path("connect/api-keys/revoke", views.revoke_api_key, name="revoke-api-key"),
+    path("connect/connections/end", views.end_connections, name="end-connections"),
 ]

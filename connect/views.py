@@ -1,9 +1,11 @@
-"""The page where people begin: sign in, copy a configuration, make an API key."""
+"""The page where people begin, see what is connected, and end it."""
 
+import uuid
 from typing import cast
 
 from django.conf import settings
 from django.contrib.auth import logout
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -11,9 +13,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from connect import ai_clients
-from oauth_bridge import minting, sign_in
+from oauth_bridge import minting, outbox, sign_in
 from oauth_bridge.errors import BridgeError
-from oauth_bridge.models import AuthorizationRequest, User
+from oauth_bridge.families import revoke_family
+from oauth_bridge.models import AuthorizationRequest, Consent, EndUserApiKey, User
 from oauth_bridge.propelauth import propelauth
 from oauth_bridge.views import problem_page
 
@@ -29,8 +32,11 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
     url = f"{settings.PUBLIC_URL}/mcp"
+    organization = organization_of(request)
     context = {
-        "organization": organization_of(request),
+        "organization": organization,
+        "connections": connections_of(request) if organization else [],
+        "api_keys": api_keys_of(request) if organization else [],
         "url": url,
         "oauth_config": ai_clients.mcp_servers_json(url),
         "api_key_config": ai_clients.mcp_servers_json_with_key(url),
@@ -38,6 +44,50 @@ def page(request: HttpRequest) -> HttpResponse:
         "key_days": settings.CONNECT_API_KEY_LIFETIME.days,
     }
     return render(request, "connect/page.html", context)
+
+
+def connections_of(request: HttpRequest) -> "QuerySet[Consent]":
+    """What this person allowed and a client can still use, in any organization."""
+    mine = Consent.objects.in_force().filter(user=cast(User, request.user))
+    return mine.select_related("application").order_by("-created")
+
+
+def api_keys_of(request: HttpRequest) -> "QuerySet[EndUserApiKey]":
+    """Those made on this page that still work."""
+    return EndUserApiKey.objects.filter(
+        user=cast(User, request.user),
+        purpose=EndUserApiKey.Purpose.CONNECT,
+        revoked_at=None,
+        expires__gt=timezone.now(),
+    ).order_by("-created")
+
+
+@require_POST
+def end_connections(request: HttpRequest) -> HttpResponse:
+    """The one that is named, or all of them."""
+    if organization_of(request) is not None:
+        mine = connections_of(request)
+        if (named := request.POST.get("connection", "")) != "all":
+            mine = mine.filter(token_family=named) if is_uuid(named) else mine.none()
+        for connection in mine:
+            revoke_family(connection.token_family)
+    return redirect("connect:page")
+
+
+@require_POST
+def revoke_api_key(request: HttpRequest) -> HttpResponse:
+    if organization_of(request) is not None:
+        outbox.revoke_keys(api_keys_of(request).filter(api_key_id=request.POST.get("key", "")[:64]))
+        outbox.deliver_soon()
+    return redirect("connect:page")
+
+
+def is_uuid(value: str) -> bool:
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        return False
+    return True
 
 
 @require_POST

@@ -1,0 +1,98 @@
+"""What somebody connected, and how they end it themselves."""
+
+import pytest
+
+from oauth_bridge import outbox
+from oauth_bridge.models import Consent
+from sandbox import fixtures
+from tests.mcp_gateway.json_rpc import McpClient
+from tests.robot import form_to, forms_of, signed_in
+
+
+def press(robot, page, path: str, name: str, value: str | None = None):
+    """The first form to `path` whose button is `name` (and `value`, if given)."""
+    form = next(
+        form
+        for form in forms_of(page)
+        if form.action.endswith(path)
+        for button in form.buttons
+        if button[0] == name and value in (None, button[1])
+    )
+    pressed = next(button for button in form.buttons if button[0] == name)
+    return robot.submit(form, **{name: pressed[1]})
+
+
+@pytest.mark.requirement("MCP 2026-07-28 Security Best Practices: Consent is revocable")
+def test_a_connected_assistant_is_listed_and_disconnected(client, browser, server, http, sandbox):
+    client.register(client_name="Cursor")
+    token = client.sign_in(browser())["access_token"]
+    robot = browser()
+    page = signed_in(robot, server)
+    assert "Cursor" in page.text
+    assert "not used yet" in page.text
+    assert press(robot, page, "/connect/connections/end", "connection").status_code == 302
+    assert McpClient(http, token).request("tools/list").status_code == 401
+    assert "None yet" in robot.get(f"{server}/connect").text
+    outbox.deliver_soon().result(30)
+    assert sandbox.api_keys() == []
+
+
+def test_all_of_them_are_disconnected_at_once(new_client, browser, server, http):
+    tokens = []
+    for name in ("One", "Two"):
+        client = new_client()
+        client.register(client_name=name)
+        tokens.append(client.sign_in(browser())["access_token"])
+    robot = browser()
+    press(robot, signed_in(robot, server), "/connect/connections/end", "connection", "all")
+    statuses = [McpClient(http, token).request("tools/list").status_code for token in tokens]
+    assert statuses == [401, 401]
+
+
+@pytest.mark.parametrize("forged", ["somebody else's", "nonsense", ""])
+def test_nobody_ends_somebody_elses_connection(client, browser, server, http, forged):
+    token = client.sign_in(browser())["access_token"]
+    robot = browser(fixtures.MAX_EMAIL)
+    page = signed_in(robot, server)
+    named = str(Consent.objects.get().token_family) if forged == "somebody else's" else forged
+    form = form_to(page, "/connect/api-keys")  # for its CSRF token
+    form.action = f"{server}/connect/connections/end"
+    robot.submit(form, connection=named)
+    assert McpClient(http, token).request("tools/list").status_code == 200
+
+
+def test_an_api_key_made_here_is_listed_and_revoked(browser, server, http, sandbox):
+    robot = browser()
+    made = robot.submit(form_to(signed_in(robot, server), "/connect/api-keys"), name="My laptop")
+    key = made.headers["location"].partition("#api_key=")[2]
+    page = robot.get(f"{server}/connect")
+    assert "My laptop" in page.text
+    assert key not in page.text
+    press(robot, page, "/connect/api-keys/revoke", "key")
+    assert McpClient(http, key).request("tools/list").status_code == 401
+    assert "My laptop" not in robot.get(f"{server}/connect").text
+    outbox.deliver_soon().result(30)
+    assert sandbox.api_keys() == []
+
+
+def test_nobody_revokes_somebody_elses_key(browser, server, http):
+    ana, max_ = browser(), browser(fixtures.MAX_EMAIL)
+    made = ana.submit(form_to(signed_in(ana, server), "/connect/api-keys"), name="mine")
+    key = made.headers["location"].partition("#api_key=")[2]
+    revoke = next(
+        form for form in forms_of(ana.get(f"{server}/connect")) if form.action.endswith("/revoke")
+    )
+    form = form_to(signed_in(max_, server), "/connect/api-keys")
+    form.action = revoke.action
+    max_.submit(form, key=revoke.buttons[0][1])
+    assert McpClient(http, key).request("tools/list").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/connect/connections/end", "/connect/api-keys/revoke"])
+def test_a_visitor_ends_nothing(browser, server, client, http, path):
+    token = client.sign_in(browser())["access_token"]
+    robot = browser()
+    form = form_to(robot.get(f"{server}/connect"), "/connect/sign-in")
+    form.action = server + path
+    assert robot.submit(form, connection="all", key="x").status_code == 302
+    assert McpClient(http, token).request("tools/list").status_code == 200
