@@ -6,6 +6,7 @@ else is Django's.
 """
 
 import logging
+from collections.abc import Iterable, Iterator
 
 import django.db
 from starlette.datastructures import Headers
@@ -25,6 +26,11 @@ from oauth_bridge.credentials import Secret, TokenGrant
 logger = logging.getLogger(__name__)
 
 
+def without_padding(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """RFC 9110 §5.5: spaces around a value aren't part of it; httptools leaves those behind it."""
+    return ((name, value.strip(b" \t")) for name, value in headers)
+
+
 class McpGateway:
     """Serves MCP in front of `django_app`. Needs the lifespan protocol: `uvicorn --lifespan on`.
 
@@ -41,6 +47,7 @@ class McpGateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http" and (endpoint := ENDPOINTS.get(scope["path"])):
+            scope = {**scope, "headers": list(without_padding(scope["headers"]))}
             headers = Headers(scope=scope)
             send = send_with_cors(headers, send)
             await self._serve(Exchange(endpoint, headers, scope, receive, send))

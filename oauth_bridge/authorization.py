@@ -4,7 +4,6 @@ oauthlib validates; around it we settle what it leaves open: unknown scopes are 
 is held against what we serve, only S256 passes, `iss` is on every answer (RFC 9207).
 """
 
-import unicodedata
 import uuid
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,12 +15,12 @@ from oauth2_provider.oauth2_backends import get_oauthlib_core
 from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge.models import Application, User
+from oauth_bridge.parameters import is_plain_text
 from oauth_bridge.pkce import is_s256_code_challenge
 from oauth_bridge.propelauth import Organization
 from oauth_bridge.redirect_uris import with_path
 from oauth_bridge.resources import canonical_resource, default_resources
 
-MAX_PARAMETER_LENGTH = 2048  # VS Code's state alone is about 400 characters
 # What goes on; `prompt`, `approval_prompt`, `nonce` and the like mean nothing to us.
 KEPT = (
     "response_type",
@@ -102,7 +101,8 @@ def validate(parameters: QueryDict) -> tuple[AuthorizationCodeRequest, Applicati
     """What a client asks for at /authorize. Raises AuthorizationRefused; has no side effect."""
     _refuse_malformed(parameters)
     scope = _settle_scope(parameters.get("scope", ""))
-    kept = [(name, str(parameters[name])) for name in KEPT if name in parameters]
+    # OAuth 2.1 §3.1: a parameter without a value is as good as left out.
+    kept = [(name, str(parameters[name])) for name in KEPT if parameters.get(name)]
     asked = {**dict(kept), "scope": scope}
     if asked.get("redirect_uri"):
         asked["redirect_uri"] = with_path(asked["redirect_uri"])
@@ -128,13 +128,6 @@ def _refuse_malformed(parameters: QueryDict) -> None:
             raise AuthorizationRefused("invalid_request", f"Duplicate {name} parameter.")
         if len(values) > 8 or any(not is_plain_text(value) for value in values):
             raise AuthorizationRefused("invalid_request", "A parameter is malformed or too long.")
-
-
-def is_plain_text(value: str) -> bool:
-    """No control characters (PostgreSQL can't even store NUL) and no novel."""
-    return len(value) <= MAX_PARAMETER_LENGTH and not any(
-        unicodedata.category(character) in ("Cc", "Cs") for character in value
-    )
 
 
 def _settle_scope(asked: str) -> str:
@@ -225,7 +218,11 @@ def issue_code(
         )
     except errors.OAuth2Error as error:
         raise AuthorizationRefused(error.error, error.description or "") from error
-    return with_parameters(headers["Location"], {"iss": settings.PUBLIC_URL})
+    # Built anew: oauthlib encodes again what a registered redirect URI has in its query.
+    code = parse_qs(urlsplit(headers["Location"]).query)["code"][-1]
+    state = {} if request.state is None else {"state": request.state}
+    answer = {"code": code, **state, "iss": settings.PUBLIC_URL}
+    return with_parameters(request.redirect_uri, answer)
 
 
 def error_location(

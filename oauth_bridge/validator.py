@@ -18,11 +18,12 @@ from oauthlib.common import Request as OAuthRequest
 from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge import minting
-from oauth_bridge.authorization import is_plain_text
 from oauth_bridge.events import Event, record
 from oauth_bridge.families import membership_still_stands, retire, revoke_family, revoke_token
 from oauth_bridge.minting import Mint
 from oauth_bridge.models import AccessToken, Application, Consent, Grant, RefreshToken
+from oauth_bridge.parameters import is_plain_text
+from oauth_bridge.pkce import is_proof
 from oauth_bridge.redirect_uris import with_path
 from oauth_bridge.resources import canonical_resource, default_resources
 from oauth_bridge.secret import checksum
@@ -94,6 +95,8 @@ class Validator(OAuth2Validator):
         if Consent.objects.filter(token_family=grant.token_family).exclude(ended_at=None).exists():
             return False
         if grant.consumed_at is not None:
+            if not is_proof(str(request.code_verifier or ""), grant.code_challenge):
+                return False  # whoever has only seen the code must not end its owner's sign-in
             # OAuth 2.1 §4.1.3: a code used twice was stolen; what came of it ends.
             logger.warning("authorization code replayed, client %s", client.pk)
             record(

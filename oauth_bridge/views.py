@@ -24,6 +24,7 @@ from oauth_bridge.client_documents import document_host
 from oauth_bridge.errors import BridgeError, SignInFailed
 from oauth_bridge.events import Event, record
 from oauth_bridge.models import Application, AuthorizationRequest, PrivateUseScheme
+from oauth_bridge.parameters import settle_parameters
 from oauth_bridge.redirect_uris import is_loopback, is_trusted_redirect, uses_private_scheme
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error, unavailable
 
@@ -51,14 +52,30 @@ class AuthorizeView(View):
         except AuthorizationRefused as refused:
             return refuse_authorization(request, refused)
         if request.POST.get("decision") != "allow":
-            location = authorization.error_location(
-                asked.redirect_uri, "access_denied", state=asked.state
-            )
             record(Event.CONSENT_DENIED, application=application)
-            return sign_in.redirect_to_client(location, application)
+            return deny(request, asked, application)
         return sign_in.begin(
             AuthorizationRequest.Purpose.AUTHORIZE, application=application, query=asked.query()
         )
+
+
+def deny(
+    request: HttpRequest, asked: AuthorizationCodeRequest, application: Application
+) -> HttpResponse:
+    """To the client, by itself where its redirect URI can be trusted, else by a click.
+
+    Nobody has signed in yet, and anybody may have registered the client (RFC 9700 §4.11.2).
+    """
+    location = authorization.error_location(asked.redirect_uri, "access_denied", state=asked.state)
+    if is_trusted_redirect(asked.redirect_uri, PrivateUseScheme.objects.allowed()):
+        return sign_in.redirect_to_client(location, application)
+    context = {
+        "title": "You cancelled",
+        "message": "Nothing was connected.",
+        "return_location": location,
+        "application": application,
+    }
+    return render(request, "oauth_bridge/problem.html", context)
 
 
 def consent_context(asked: AuthorizationCodeRequest, application: Application) -> dict[str, Any]:
@@ -193,22 +210,23 @@ def problem_page(
 @method_decorator(csrf_exempt, name="dispatch")
 class TokenView(SmallBodyMixin, ToolkitTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not all(authorization.is_plain_text(str(value)) for value in request.POST.values()):
-            return oauth_error("invalid_request", "A parameter is malformed or too long.")
+        if refused := settle_parameters(request):
+            return refused
         try:
             response: HttpResponse = self.authorization_flow_token_response(request)
         except BridgeError as error:
             logger.warning("token: %s", error)
             return unavailable("PropelAuth can't be reached. Try again shortly.")
         outbox.deliver_soon()
+        response["Content-Type"] = "application/json"  # oauthlib leaves it out of some errors
         return client_challenge(no_store(response))
 
 
 @method_decorator(csrf_exempt, name="dispatch")
 class RevokeTokenView(SmallBodyMixin, ToolkitRevokeTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not all(authorization.is_plain_text(str(value)) for value in request.POST.values()):
-            return oauth_error("invalid_request", "A parameter is malformed or too long.")
+        if refused := settle_parameters(request):
+            return refused
         try:
             response: HttpResponse = super().post(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         except OAuth2Error as error:

@@ -188,3 +188,33 @@ def test_an_error_echoes_no_character_that_isnt_allowed(client, browser, changes
     assert NQSCHARS.fullmatch(answer["error"])
     assert NQSCHARS.fullmatch(answer.get("error_description", "none"))
     assert "error_uri" not in answer
+
+
+@pytest.mark.requirement("OAuth 2.1 §3.1: a parameter without a value is as good as left out")
+@pytest.mark.parametrize("name", ["redirect_uri", "scope", "state", "resource", "prompt"])
+def test_an_empty_parameter_is_left_out(client, browser, name):
+    client.register()
+    assert browser().get(client.authorization_url(**{name: ""})).status_code == 200
+    without_challenge = browser().get(client.authorization_url(code_challenge=""))
+    assert query_of(location_of(without_challenge))["error"] == "invalid_request"
+
+
+@pytest.mark.requirement("OAuth 2.1 §7.13.2, RFC 9700 §4.11.2: no open redirector")
+def test_nobody_is_sent_to_a_stranger_before_they_signed_in(new_client, browser):
+    stranger = new_client(redirect_uri="https://phishing.example/cb")
+    stranger.register()
+    robot = browser()
+    [form] = forms_of(robot.get(stranger.authorization_url()))
+    page = robot.submit(form, decision="deny")
+    assert (page.status_code, location_of(page)) == (200, "")
+    assert "Nothing was connected" in page.text
+    assert "error=access_denied" in page.text  # the way back is a link
+
+
+@pytest.mark.requirement("OAuth 2.1 §4.1.2: a redirect URI keeps its query")
+def test_the_query_of_a_redirect_uri_is_returned_byte_for_byte(new_client, browser):
+    uri = "http://127.0.0.1:49152/callback?a%20b&flag=&x=%2F"
+    client = new_client(redirect_uri=uri)
+    client.register()
+    arrived = browser().authorize(client.authorization_url(), stop_at=uri)
+    assert str(arrived).startswith(f"{uri}&code=")

@@ -68,6 +68,17 @@ def test_a_refresh_without_a_refresh_token_is_malformed(client, browser):
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+@pytest.mark.requirement("OAuth 2.1 §3.2.4: the challenge is of the scheme the client used")
+def test_a_client_that_used_basic_is_challenged_for_basic(new_client, browser):
+    client = new_client(auth_method="client_secret_basic")
+    code = client.obtain_code(browser())
+    client.client_secret = "wrong"
+    refused = client.redeem(code)
+    assert refused.status_code == 401
+    [challenge] = refused.headers.get_list("www-authenticate")
+    assert challenge.startswith("Basic realm=")
+
+
 # Grants ----------------------------------------------------------------------------------------
 
 
@@ -161,3 +172,53 @@ def test_no_token_is_in_a_cookie_or_in_a_url(client, browser, server, settings, 
     seen += str(dict(client.http.cookies))
     for token in (tokens["access_token"], tokens["refresh_token"], *upstream):
         assert token not in seen
+
+
+@pytest.mark.requirement("OAuth 2.1 §3.2: a parameter without a value is as good as left out")
+def test_an_empty_parameter_of_a_token_request_is_left_out(client, browser):
+    code = client.obtain_code(browser())
+    assert client.redeem(code, redirect_uri="").status_code == 200
+    answer = client.token_request(grant_type="refresh_token", refresh_token="")
+    assert answer.json()["error"] == "invalid_request"
+
+
+@pytest.mark.requirement("OAuth 2.1 §3.2: parameters MUST NOT be included more than once")
+@pytest.mark.parametrize("name", ["code", "client_id", "code_verifier", "grant_type"])
+def test_a_repeated_parameter_of_a_token_request_is_refused(client, browser, name):
+    form = {
+        "grant_type": "authorization_code",
+        "code": client.obtain_code(browser()),
+        "client_id": client.client_id,
+        "code_verifier": client.verifier,
+    }
+    twice = client.http.post(f"{client.issuer}/token", data={**form, name: [form[name]] * 2})
+    assert (twice.status_code, twice.json()["error"]) == (400, "invalid_request")
+    assert client.http.post(f"{client.issuer}/token", data=form).status_code == 200
+
+
+@pytest.mark.requirement("OAuth 2.1 §2.4: a client uses one authentication method in a request")
+def test_a_client_doesnt_authenticate_in_two_ways_at_once(new_client, browser):
+    client = new_client(auth_method="client_secret_basic")
+    code = client.obtain_code(browser())
+    answer = client.redeem(code, client_secret="another")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert client.redeem(code).status_code == 200
+
+
+@pytest.mark.requirement("OAuth 2.1 §7.5.3: who replays a code without its verifier ends nothing")
+@pytest.mark.parametrize("verifier", ["w" * 43, "é" * 43, None])
+def test_somebody_who_only_saw_a_used_code_cant_end_its_sign_in(client, browser, verifier):
+    code = client.obtain_code(browser())
+    client.redeem(code)
+    tokens = client.tokens
+    assert client.redeem(code, code_verifier=verifier).status_code == 400
+    assert client.refresh(tokens["refresh_token"]).status_code == 200
+
+
+@pytest.mark.requirement("OAuth 2.1 §3.2.4: errors are application/json")
+def test_every_error_of_a_token_request_is_json(client, browser):
+    client.register()
+    for url in ("/token", "/token?x=y"):
+        answer = client.http.post(f"{client.issuer}{url}", data={"grant_type": "password"})
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["error"]

@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -81,6 +82,7 @@ def exists(document: Path, path: str, test: str | None) -> bool:
     return test is None or test in functions(found[0])
 
 
+@cache
 def functions(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
