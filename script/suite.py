@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 import environments
+import node_packages
 import parts
 import postgresql
 from environments import ROOT, SetupError
@@ -32,6 +33,7 @@ class Run:
     python: Path
     # None: SQLite, as the tests choose by themselves.
     database_url: str | None
+    options: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         code = "import django, platform as p; print(p.python_version(), django.__version__)"
@@ -48,16 +50,19 @@ def main(arguments: list[str]) -> int:
     python = environments.prepare(ROOT / ".venv", environments.TESTED)
     newer_python = newer_environment()
     sdk1_python = environments.prepare(ROOT / ".venv-sdk1", environments.OLD_SDK)
+    packages = node_packages.prepare()
     with postgresql_url() as url:
         missing = {
             "the pages in a browser: install Chromium, or set CHROMIUM": chromium,
             "PostgreSQL: install it, or set DATABASE_URL=postgresql://...": url,
             "Django 6: install Python >= 3.12": newer_python,
+            "clients on Node: install npm, on Linux or macOS": packages,
         }
         tell_missing(missing)
         runs = [Run("SQLite", "api_key", python, None)]
         if url:
-            runs.append(Run("PostgreSQL", "opaque", newer_python or python, url))
+            python = newer_python or python
+            runs.append(Run("PostgreSQL", "opaque", python, url, ("-m", "not interop")))
         shared = {
             "CHROMIUM": chromium,
             "POSTGRESQL_URL": url,
@@ -105,7 +110,7 @@ def pytest(
     # Of its own, or `--lf` would forget what failed in the other run.
     cache = f"cache_dir=.pytest_cache/{run.database.lower()}"
     process = subprocess.Popen(
-        [run.python, "-m", "pytest", "-o", cache, *arguments],
+        [run.python, "-m", "pytest", "-o", cache, *run.options, *arguments],
         cwd=ROOT,
         env=with_variables(shared | own),
         stdin=subprocess.DEVNULL if output else None,

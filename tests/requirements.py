@@ -24,6 +24,14 @@ def sdk1_python() -> str:
     return python
 
 
+def node_packages() -> Path:
+    """The folder of the npm packages, with a Node of its own; `script/test` installs them."""
+    packages = ROOT / "tests" / "interop" / "node_modules"
+    if not (packages / ".bin" / "node").exists():
+        missing("the npm packages of tests/interop")
+    return packages
+
+
 def chromium() -> str:
     names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
     for name in filter(None, names):
