@@ -89,6 +89,7 @@ class TokenGrant:
     kind: Kind
     subject: str
     organization_id: str
+    role: str
     client_id: str
     client_name: str
     scopes: frozenset[str]
@@ -145,6 +146,7 @@ async def find_key_owner(api_key: Secret, grant: TokenGrant) -> TokenGrant:
         kind=_own_kind(api_key),
         subject=owner.subject,
         organization_id=owner.organization_id,
+        role=owner.role,
         credential=api_key,
     )
 
@@ -203,6 +205,7 @@ def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
         kind="opaque" if token.kind == TokenKind.OPAQUE else "api_key",
         subject=str(user.propelauth_user_id),
         organization_id=token.organization_id,
+        role=token.role,
         client_id=application.client_id,
         client_name=application.name,
         scopes=frozenset(token.scope.split()),
@@ -317,6 +320,7 @@ def _own_grant(credential: Secret, owner: Owner) -> TokenGrant:
         kind=_own_kind(credential),
         subject=owner.subject,
         organization_id=owner.organization_id,
+        role=owner.role,
         client_id="own-credential",
         client_name="",
         scopes=ALL_SCOPES,

@@ -20,7 +20,7 @@ from oauth_bridge.models import (
     RefreshToken,
     TokenKind,
 )
-from oauth_bridge.propelauth import propelauth
+from oauth_bridge.propelauth import Organization, propelauth
 
 logger = logging.getLogger(__name__)
 
@@ -89,20 +89,22 @@ def retire(refresh_token: RefreshToken, *, after: datetime) -> None:
         outbox.schedule_deletion([access_token.api_key], not_before=after)
 
 
-def membership_still_stands(token: RefreshToken) -> bool:
+def find_membership(token: RefreshToken) -> Organization | None:
     """Ask PropelAuth at every refresh; somebody blocked, deleted or removed loses the family.
 
     Raises PropelAuthUnavailable: no answer is no verdict, and the client may try again.
     """
     if not token.user.may_use(token.organization_id):
         revoke_of(token)
-        return False
+        return None
     try:
         person = propelauth().get_user(str(token.user.propelauth_user_id))
     except PropelAuthRefused:
         person = None
-    if person and person.enabled and person.is_member_of(token.organization_id):
-        return True
+    if person and person.enabled:
+        membership = person.find_organization(token.organization_id)
+        if membership is not None:
+            return membership
     logger.info("refresh refused: user %s is no longer in the organization", token.user_id)
     record(
         Event.MEMBERSHIP_LOST,
@@ -112,7 +114,7 @@ def membership_still_stands(token: RefreshToken) -> bool:
         token_family=token.token_family,
     )
     revoke_of(token)
-    return False
+    return None
 
 
 def revoke_of(token: RefreshToken) -> None:

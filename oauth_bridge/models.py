@@ -185,6 +185,8 @@ class Grant(AbstractGrant):
     """
 
     organization_id = models.CharField(max_length=64)
+    # The person's in the organization, as of the sign-in; a token's as of the last refresh.
+    role = models.CharField(max_length=64, blank=True)
     token_family = models.UUIDField(default=uuid.uuid4, editable=False)
     claim = models.UUIDField(null=True, editable=False)
     claimed_at = models.DateTimeField(null=True, editable=False)
@@ -248,6 +250,7 @@ class AccessToken(AbstractAccessToken):
     """`kind` is kept per row, so that changing the setting signs nobody out."""
 
     organization_id = models.CharField(max_length=64)
+    role = models.CharField(max_length=64, blank=True)
     token_family = models.UUIDField(db_index=True)
     kind = models.CharField(max_length=16, choices=TokenKind.choices)
     api_key = models.ForeignKey(
@@ -333,7 +336,7 @@ class AuthorizationRequest(models.Model):
     completed_at = models.DateTimeField(null=True)
     # Set by the callback, for the organization chooser.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
-    # [{"id": "...", "name": "..."}]
+    # [{"id": "...", "name": "...", "role": "..."}]
     organizations = models.JSONField(default=list)
 
     objects = AuthorizationRequestQuerySet.as_manager()

@@ -20,7 +20,7 @@ from django.conf import settings
 
 from oauth_bridge.errors import PropelAuthError, PropelAuthRefused
 from oauth_bridge.models import EndUserApiKey, RateCounter
-from oauth_bridge.propelauth import KeyOwner, propelauth
+from oauth_bridge.propelauth import KeyOwner, propelauth, role_in
 from oauth_bridge.secret import Secret
 
 REFUSAL_LIFETIME_SECONDS = 10.0
@@ -47,6 +47,7 @@ class Owner:
 
     subject: str
     organization_id: str
+    role: str
 
 
 Verdict = Owner | CredentialRefused
@@ -152,7 +153,8 @@ def _judge(key: KeyOwner) -> Owner:
         raise CredentialRefused("a key minted here, without a live row")
     if not key.organization_id:
         raise CredentialRefused("a key without organization")
-    return Owner(key.user_id or f"organization:{key.organization_id}", key.organization_id)
+    subject = key.user_id or f"organization:{key.organization_id}"
+    return Owner(subject, key.organization_id, key.role)
 
 
 def is_marked_as_ours(metadata: Any) -> bool:
@@ -182,17 +184,19 @@ def verify_jwt(token: Secret) -> Owner:
         )
     except jwt.InvalidTokenError as error:
         raise CredentialRefused(f"JWT: {type(error).__name__}") from error
-    return Owner(str(claims["sub"]), _active_organization(claims))
+    organization_id, membership = _active_membership(claims)
+    return Owner(str(claims["sub"]), organization_id, role_in(membership))
 
 
-def _active_organization(claims: dict[str, Any]) -> str:
+def _active_membership(claims: dict[str, Any]) -> tuple[str, object]:
     """`org_member_info` of an active organization, or the only membership there is."""
     active = claims.get("org_member_info")
     memberships = claims.get("org_id_to_org_member_info")
     if isinstance(active, dict) and isinstance(active.get("org_id"), str):
-        return str(active["org_id"])
+        return str(active["org_id"]), active
     if isinstance(memberships, dict) and len(memberships) == 1:
-        return str(next(iter(memberships)))
+        [(organization_id, membership)] = memberships.items()
+        return str(organization_id), membership
     raise CredentialRefused("JWT without one active organization")
 
 

@@ -25,8 +25,11 @@ BACKEND = "/api/backend/v1"
 
 @dataclass(frozen=True, slots=True)
 class Organization:
+    """`role` is the person's in it, as PropelAuth names it; "" when it says none."""
+
     id: str
     name: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,10 @@ class PropelAuthUser:
     organizations: tuple[Organization, ...]
 
     def is_member_of(self, organization_id: str) -> bool:
-        return any(organization.id == organization_id for organization in self.organizations)
+        return self.find_organization(organization_id) is not None
+
+    def find_organization(self, organization_id: str) -> Organization | None:
+        return next((each for each in self.organizations if each.id == organization_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class KeyOwner:
     user_id: str | None
     organization_id: str | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,7 @@ class PropelAuthClient:
             last_name=answer.get("last_name") or "",
             enabled=answer.get("enabled") is True and not answer.get("locked"),
             organizations=tuple(
-                Organization(id=_text(info, "org_id"), name=_text(info, "org_name"))
+                Organization(_text(info, "org_id"), _text(info, "org_name"), role_in(info))
                 for info in memberships.values()
             ),
         )
@@ -191,6 +198,7 @@ class PropelAuthClient:
             user_id=answer.get("user_id"),
             organization_id=answer.get("org_id"),
             metadata=_object(answer.get("metadata")),
+            role=role_in(answer.get("user_in_org")),
         )
 
     def extend_api_key(self, api_key_id: str, expires_at: datetime) -> None:
@@ -298,6 +306,12 @@ def callback_url() -> str:
 
 def upstream_resource() -> str:
     return f"{settings.PUBLIC_URL}/mcp"
+
+
+def role_in(membership: object) -> str:
+    """`user_role` of a membership; "" for a key or token that stands for nobody in particular."""
+    role = _object(membership).get("user_role")
+    return role[:64] if isinstance(role, str) else ""
 
 
 def _json_object(response: httpx2.Response) -> dict[str, Any]:

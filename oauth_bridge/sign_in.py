@@ -10,6 +10,7 @@ Nothing is kept in the session or in memory: another worker, or the same one res
 step.
 """
 
+import dataclasses
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -225,7 +226,7 @@ def settle(request: HttpRequest, row: AuthorizationRequest, identity: Identity) 
     if len(identity.choices) == 1:
         return finish(request, row, identity.user, identity.choices[0])
     row.user = identity.user
-    row.organizations = [{"id": choice.id, "name": choice.name} for choice in identity.choices]
+    row.organizations = [dataclasses.asdict(choice) for choice in identity.choices]
     row.save(update_fields=["user", "organizations"])
     return HttpResponseRedirect(f"/oauth/organization/{row.pk}")
 

@@ -19,7 +19,7 @@ from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge import minting
 from oauth_bridge.events import Event, record
-from oauth_bridge.families import membership_still_stands, retire, revoke_family, revoke_token
+from oauth_bridge.families import find_membership, retire, revoke_family, revoke_token
 from oauth_bridge.minting import Mint
 from oauth_bridge.models import AccessToken, Application, Consent, Grant, RefreshToken
 from oauth_bridge.parameters import is_plain_text
@@ -76,6 +76,7 @@ class Validator(OAuth2Validator):
             code_challenge_method=request.code_challenge_method,
             resource=request.resource,
             organization_id=request.organization.id,
+            role=request.organization.role,
             token_family=request.token_family,
         )
         return grant
@@ -110,6 +111,7 @@ class Validator(OAuth2Validator):
         if grant.expires <= timezone.now() or not grant.user.may_use(grant.organization_id):
             return False
         request.grant = grant
+        request.role = grant.role
         request.user = grant.user
         request.scopes = grant.scope.split()
         return True
@@ -214,8 +216,10 @@ class Validator(OAuth2Validator):
                 )
                 revoke_family(token.token_family)
             return False
-        if not membership_still_stands(token):
+        membership = find_membership(token)
+        if membership is None:
             return False
+        request.role = membership.role
         request.user = token.user
         request.refresh_token_instance = token
         self._check_and_set_request_resource(request)
@@ -290,6 +294,7 @@ class Validator(OAuth2Validator):
             expires=mint.expires,
             resource=request.resource,
             organization_id=mint.organization_id,
+            role=request.role,
             token_family=mint.token_family,
             kind=mint.kind,
             api_key=mint.key,
