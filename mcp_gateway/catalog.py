@@ -128,7 +128,7 @@ def read(snapshot: Snapshot) -> Snapshot:
     version = CatalogVersion.current()
     if version is not None and version == snapshot.version:
         return snapshot
-    return Snapshot(version, compile_tools(Tool.objects.enabled()))
+    return Snapshot(version, compile_tools(Tool.objects.served()))
 
 
 def compile_tools(rows: Iterable[Tool]) -> dict[str, CatalogTool]:

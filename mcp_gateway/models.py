@@ -4,18 +4,22 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
-from django.dispatch import receiver
 
 from mcp_gateway.http_rule import ALL_ARGUMENTS, HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
 
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+# RFC 9110 section 5.1.
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # MCP 2026-07-28, "Tool Names".
 TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
@@ -67,11 +71,40 @@ class CatalogVersion(models.Model):
         cls.objects.update_or_create(pk=cls.SOLE_ID, defaults={"token": uuid4()})
 
 
+class Upstream(models.Model):
+    """An API beside Wiv's. Its credential is ours: nobody's Wiv key ever goes there."""
+
+    name = models.SlugField(max_length=64, unique=True)
+    title = models.CharField(max_length=128, help_text="What people see.")
+    base_url = models.CharField(
+        max_length=300, help_text="https://api.example.com/v1, to which each tool's path is added."
+    )
+    credential_header = models.CharField(
+        max_length=64, blank=True, help_text="Authorization, X-API-Key ...; empty for none."
+    )
+    encrypted_credential = models.TextField(blank=True, editable=False)
+
+    def __str__(self) -> str:
+        return self.title
+
+    def clean(self) -> None:
+        parts = urlsplit(self.base_url)
+        is_local = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+        if not (parts.scheme == "https" or is_local) or not parts.hostname or "@" in parts.netloc:
+            raise ValidationError({"base_url": "Use https://HOST/PATH."})
+        if parts.query or parts.fragment or not re.fullmatch(r"[\x21-\x7e]+", self.base_url):
+            raise ValidationError({"base_url": "Use https://HOST/PATH, without a query."})
+        if self.credential_header and not HEADER_NAME.fullmatch(self.credential_header):
+            raise ValidationError({"credential_header": "This is no header name."})
+
+
 class ToolQuerySet(models.QuerySet["Tool"]):
     """Writes that send no signals announce themselves to CatalogVersion here."""
 
-    def enabled(self) -> "ToolQuerySet":
-        return self.filter(enabled=True)
+    def served(self) -> "ToolQuerySet":
+        """Those that somebody may see: switched on for all, or for some."""
+        for_some = Q(pk__in=Availability.objects.filter(enabled=True).values("tool_id"))
+        return self.filter(Q(enabled=True) | for_some)
 
     def update(self, **fields: Any) -> int:
         with transaction.atomic(using=self.db):
@@ -114,8 +147,39 @@ class Tool(models.Model):
         max_length=64, blank=True, help_text='Send the body as {"this key": body}.'
     )
     input_schema = models.JSONField(help_text="JSON Schema 2020-12 of the arguments.")
+    parameters = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Arguments that are sent in another way than by name: {"id": {"in": "header", '
+        '"name": "X-Id"}}. "in" is path, query or header; "style" and "explode" are OpenAPI\'s.',
+    )
+    upstream = models.ForeignKey(
+        Upstream,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="tools",
+        help_text="Empty for Wiv.",
+    )
     timeout = models.DurationField(
         null=True, blank=True, help_text="How long Wiv may take; empty for WIV_TIMEOUT."
+    )
+
+    projection = models.TextField(
+        blank=True,
+        max_length=2000,
+        help_text="JMESPath: what of the answer a model gets to see. Empty for all of it.",
+    )
+    max_answer_bytes = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Longer answers are cut between rows; empty for ANSWER_MAX_BYTES.",
+    )
+    untrusted_fields = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Names of fields, at any depth, whose text third parties write; "
+        "models are told so.",
     )
 
     read_only = models.BooleanField(default=False, help_text="Changes nothing in Wiv.")
@@ -124,7 +188,19 @@ class Tool(models.Model):
     open_world = models.BooleanField(default=True, help_text="Reaches systems outside this server.")
     required_scope = models.CharField(max_length=32, choices=Scope.choices, default=Scope.WRITE)
 
-    enabled = models.BooleanField(default=True, help_text="Off: nobody sees it or can call it.")
+    enabled = models.BooleanField(
+        default=True, help_text="Off: nobody sees it or can call it, but for the exceptions below."
+    )
+    replaced_by = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        help_text="What a call is told to use while this is switched off.",
+    )
+    retirement_note = models.CharField(
+        max_length=300, blank=True, help_text="What a call is told while this is switched off."
+    )
     source = models.CharField(
         max_length=8, choices=Source.choices, default=Source.ADMIN, editable=False
     )
@@ -188,10 +264,97 @@ class Tool(models.Model):
         clean_http_rule(self.http_rule, self.input_schema)
 
 
-@receiver([post_save, post_delete], sender=Tool)
+class Availability(models.Model):
+    """An exception to a tool's switch, for an organization, a role, or a role in one of them.
+
+    The most specific one that fits decides: both, organization, role, the tool's own switch.
+    """
+
+    tool = models.ForeignKey(Tool, on_delete=models.CASCADE, related_name="availability")
+    organization_id = models.CharField(
+        "organization", max_length=64, blank=True, help_text="PropelAuth's id; empty for every one."
+    )
+    role = models.CharField(
+        max_length=64, blank=True, help_text="As PropelAuth names it, like Admin; empty for each."
+    )
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        verbose_name = "exception"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tool", "organization_id", "role"], name="mcp_gateway_one_exception"
+            ),
+            models.CheckConstraint(
+                condition=~Q(organization_id="", role=""),
+                name="mcp_gateway_exception_for_somebody",
+                violation_error_message="Name an organization, a role, or both.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        whom = " in ".join(filter(None, (self.role, self.organization_id)))
+        return f"{'on' if self.enabled else 'off'} for {whom}"
+
+
+class FormerName(models.Model):
+    """A name assistants may still know: they keep lists for up to a day, and prompts for ever."""
+
+    name = models.CharField(max_length=128, unique=True)
+    tool = models.ForeignKey(
+        Tool,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="former_names",
+        help_text="What a call is told to use; empty when there is nothing like it any more.",
+    )
+    note = models.CharField(max_length=300, blank=True, help_text="What a call is told as well.")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ToolRevision(models.Model):
+    """What a change did to a tool: its definition before and after, by whom and why.
+
+    Written by `history`, whatever the way of the change. `before` is null for a new tool, `after`
+    for one that was deleted.
+    """
+
+    class Cause(models.TextChoices):
+        ADMIN = "admin", "edited"
+        SYNC = "sync", "shipped catalog"
+        IMPORT = "import", "import"
+        REVERT = "revert", "reverted"
+        OTHER = "other", "command or shell"
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    cause = models.CharField(max_length=8, choices=Cause.choices)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    tool = models.ForeignKey(Tool, null=True, on_delete=models.SET_NULL, related_name="revisions")
+    # As it was then: the row may be renamed, or gone.
+    tool_name = models.CharField(max_length=128)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.tool_name}, {self.at:%Y-%m-%d %H:%M}"
+
+
 def announce_change(**kwargs: Any) -> None:
     """Signals, because loaddata and deletion pass by the model's own methods."""
     CatalogVersion.change()
+
+
+for _model in (Tool, Availability, FormerName, Upstream):
+    post_save.connect(announce_change, sender=_model)
+    post_delete.connect(announce_change, sender=_model)
 
 
 def clean_input_schema(schema: object) -> None:

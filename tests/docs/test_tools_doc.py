@@ -58,5 +58,5 @@ def test_every_field_of_a_tool_is_described():
     described = {
         name for entry in table.rows for name in entry["Field"].replace("`", "").split(", ")
     }
-    fields = {field.name for field in Tool._meta.get_fields()}
+    fields = {field.name for field in Tool._meta.concrete_fields}
     assert described == fields - {"id"}

@@ -1,0 +1,5 @@
+"""How does an administrator keep the tools? One module a page or a group of buttons."""
+
+from mcp_gateway.admin import tools
+
+__all__ = ["tools"]
