@@ -141,10 +141,10 @@ def test_many_are_switched_at_once_and_each_is_logged(administrator):
     chosen = Tool.objects.filter(category="spaces")
     data = {"action": "switch_off", "_selected_action": [tool.pk for tool in chosen]}
     post(administrator, CHANGELIST, data)
-    assert not chosen.enabled().exists()
+    assert not chosen.filter(enabled=True).exists()
     assert LogEntry.objects.count() == chosen.count() == 3
     post(administrator, CHANGELIST, data | {"action": "switch_on"})
-    assert chosen.enabled().count() == 3
+    assert chosen.filter(enabled=True).count() == 3
 
 
 def test_a_tool_can_follow_the_catalog_again(administrator, tool):
