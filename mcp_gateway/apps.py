@@ -7,3 +7,7 @@ class McpGatewayConfig(AppConfig):
 
     def ready(self) -> None:
         from mcp_gateway import checks  # noqa: F401  (registers them)
+        from mcp_gateway.resources import find_toolset_scopes
+        from oauth_bridge.credentials import register_parts
+
+        register_parts(find_toolset_scopes)

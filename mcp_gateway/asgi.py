@@ -18,7 +18,7 @@ from mcp_gateway.errors import HttpRefusal, MethodNotAllowed, Unavailable
 from mcp_gateway.exchange import Exchange
 from mcp_gateway.limits import ClientGone, check_header_size
 from mcp_gateway.origins import check_host, check_origin, preflight, send_with_cors
-from mcp_gateway.resources import ENDPOINTS
+from mcp_gateway.resources import find_endpoint
 from mcp_gateway.run import Run, open_run
 from oauth_bridge import credentials as bridge_credentials
 from oauth_bridge.credentials import Secret, TokenGrant
@@ -46,7 +46,7 @@ class McpGateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http" and (endpoint := ENDPOINTS.get(scope["path"])):
+        elif scope["type"] == "http" and (endpoint := find_endpoint(scope["path"])):
             scope = {**scope, "headers": list(without_padding(scope["headers"]))}
             headers = Headers(scope=scope)
             send = send_with_cors(headers, send)
@@ -80,6 +80,7 @@ class McpGateway:
             return
         if self._run is None:
             raise RuntimeError("The lifespan hasn't started: run uvicorn with --lifespan on")
+        await self._run.require_toolset(exchange.endpoint)
         credential, grant = await self._authenticate(exchange)
         if exchange.method != exchange.endpoint.method:
             raise MethodNotAllowed(exchange.method, exchange.endpoint.method)

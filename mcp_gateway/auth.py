@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Protocol
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from mcp_gateway.errors import (
 from mcp_gateway.exchange import Exchange
 from mcp_gateway.resources import Endpoint
 from mcp_gateway.scopes import all_scopes, scopes_to_ask_for
+from mcp_gateway.visibility import Viewer
 from oauth_bridge.credentials import (
     InvalidCredential,
     Secret,
@@ -49,21 +51,40 @@ class Credentials(Protocol):
     async def confirm(self, grant: TokenGrant) -> bool: ...
 
 
-_principal: ContextVar[TokenGrant] = ContextVar("principal")
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One request's grant, and the endpoint it came to."""
+
+    grant: TokenGrant
+    endpoint: Endpoint
+
+    @property
+    def viewer(self) -> Viewer:
+        grant = self.grant
+        toolset = self.endpoint.toolset
+        return Viewer(grant.organization_id, grant.role, grant.scopes, toolset)
+
+
+_caller: ContextVar[Caller] = ContextVar("caller")
+
+
+def caller() -> Caller:
+    """Who is behind the request that is being handled."""
+    return _caller.get()
 
 
 def principal() -> TokenGrant:
-    """The grant behind the request that is being handled."""
-    return _principal.get()
+    return caller().grant
 
 
 @contextmanager
-def acting_for(grant: TokenGrant) -> Iterator[None]:
-    token = _principal.set(grant)
+def acting_for(grant: TokenGrant, endpoint: Endpoint) -> Iterator[Caller]:
+    acting = Caller(grant, endpoint)
+    token = _caller.set(acting)
     try:
-        yield
+        yield acting
     finally:
-        _principal.reset(token)
+        _caller.reset(token)
 
 
 async def authenticate(exchange: Exchange, credentials: Credentials) -> tuple[Secret, TokenGrant]:
@@ -137,9 +158,14 @@ def challenge(
         "error": error,
         "error_description": description,
         "resource_metadata": endpoint.metadata_url,
-        "scope": all_scopes() if scope is None else scope,
+        "scope": scopes_of(endpoint) if scope is None else scope,
     }
     return "Bearer " + ", ".join(f'{k}="{quotable(v)}"' for k, v in parameters.items() if v)
+
+
+def scopes_of(endpoint: Endpoint) -> str:
+    """MCP: least privilege. What never writes asks for reading only."""
+    return "wiv:read" if endpoint.toolset.is_read_only else all_scopes()
 
 
 def quotable(value: str) -> str:

@@ -26,13 +26,24 @@ from mcp import types
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.http_rule import HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
-from mcp_gateway.models import TOOL_NAME, CatalogVersion, Tool
-from mcp_gateway.scopes import covers
+from mcp_gateway.models import TOOL_NAME, CatalogVersion, FormerName, Tool
+from mcp_gateway.visibility import Switch, Toolset, Viewer
 
 logger = logging.getLogger(__name__)
 
 # Seconds; see the module's docstring.
 LIFETIME = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What to use instead of a name that isn't there (any more)."""
+
+    tool: str = ""
+    note: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.tool or self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,12 @@ class CatalogTool:
     required_scope: str
     timeout: timedelta
     repeatable: bool
+    category: str
+    is_read_only: bool
+    switch: Switch
+    place: tuple[int, str]
+    # What a call is told where the tool is switched off: another tool's name, and a note.
+    replacement: Replacement
 
     @property
     def name(self) -> str:
@@ -53,17 +70,39 @@ class CatalogTool:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The tools that are on, in list order, as of one version."""
+    """The tools that are on for somebody, in list order, as of one version.
+
+    `replacements` is what is known of names that nobody can call.
+    """
 
     version: UUID | None
     tools: Mapping[str, CatalogTool] = field(default_factory=dict)
+    replacements: Mapping[str, Replacement] = field(default_factory=dict)
 
     def find(self, name: str) -> CatalogTool | None:
+        """Whoever asks; `find_for` is what a caller may know of."""
         return self.tools.get(name)
 
-    def listed_for(self, scopes: Iterable[str]) -> list[types.Tool]:
-        granted = frozenset(scopes)
-        return [t.wire for t in self.tools.values() if covers(granted, t.required_scope)]
+    def find_for(self, viewer: Viewer, name: str) -> CatalogTool | None:
+        """Also one that their scope doesn't cover."""
+        tool = self.tools.get(name)
+        return tool if tool is not None and viewer.may_know(tool) else None
+
+    def listed_for(self, viewer: Viewer) -> list[CatalogTool]:
+        return [tool for tool in self.tools.values() if viewer.may_call(tool)]
+
+    def has_toolset(self, toolset: Toolset) -> bool:
+        """Whether it has a tool, for anybody."""
+        return any(toolset.includes(tool) for tool in self.tools.values())
+
+    def advise(self, viewer: Viewer, name: str) -> str | None:
+        """What to do instead of calling `name`, which isn't there for this caller; or None."""
+        hidden = self.tools.get(name)
+        replacement = hidden.replacement if hidden else self.replacements.get(name, Replacement())
+        sentences = [replacement.note] if replacement.note else []
+        if replacement.tool and self.find_for(viewer, replacement.tool):
+            sentences.insert(0, f"Call {replacement.tool} instead.")
+        return " ".join(sentences) or None
 
 
 class Catalog:
@@ -128,13 +167,26 @@ def read(snapshot: Snapshot) -> Snapshot:
     version = CatalogVersion.current()
     if version is not None and version == snapshot.version:
         return snapshot
-    return Snapshot(version, compile_tools(Tool.objects.served()))
+    tools = Tool.objects.served().select_related("upstream", "replaced_by")
+    tools = tools.prefetch_related("availability")
+    return Snapshot(version, compile_tools(tools), read_replacements())
+
+
+def read_replacements() -> dict[str, Replacement]:
+    """Former names, and tools that are off for everybody."""
+    renamed = FormerName.objects.values_list("name", "tool__name", "note")
+    retired = Tool.objects.exclude(pk__in=Tool.objects.served().values("pk")).values_list(
+        "name", "replaced_by__name", "retirement_note"
+    )
+    found = {name: Replacement(tool or "", note) for name, tool, note in [*renamed, *retired]}
+    return {name: replacement for name, replacement in found.items() if replacement}
 
 
 def compile_tools(rows: Iterable[Tool]) -> dict[str, CatalogTool]:
     """A row that can't be served is left out: the SDK would refuse the whole list because of it."""
     tools = {}
-    for row in rows:
+    # Not by the database's collation: a cursor of tools/list compares places too.
+    for row in sorted(rows, key=lambda row: (row.position, row.name)):
         try:
             tools[row.name] = compile_tool(row)
         except (UnusableSchema, TypeError, ValueError) as error:
@@ -152,7 +204,22 @@ def compile_tool(row: Tool) -> CatalogTool:
         required_scope=row.required_scope,
         timeout=row.timeout or settings.WIV_TIMEOUT,
         repeatable=row.read_only or row.idempotent,
+        category=row.category,
+        is_read_only=row.read_only,
+        switch=switch_of(row),
+        place=(row.position, row.name),
+        replacement=Replacement(
+            row.replaced_by.name if row.replaced_by else "", row.retirement_note
+        ),
     )
+
+
+def switch_of(row: Tool) -> Switch:
+    exceptions = {
+        (exception.organization_id, exception.role): exception.enabled
+        for exception in row.availability.all()
+    }
+    return Switch(row.enabled, exceptions)
 
 
 def wire_tool(row: Tool) -> types.Tool:

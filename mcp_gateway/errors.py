@@ -2,13 +2,15 @@
 
     GatewayError
     ├── HttpRefusal                 answered at the HTTP edge; the SDK never sees the request
-    │   ├── WrongHost 421, OriginRefused 403, HeadersTooLarge 431, BodyTooLarge 413
+    │   ├── WrongHost 421, NoSuchToolset 404, OriginRefused 403
+    │   ├── HeadersTooLarge 431, BodyTooLarge 413
     │   ├── MethodNotAllowed 405, NotJson 415, UnreadableBody 400, NotAMessage 400
     │   ├── TooManyRefused 429, Unavailable 503
     │   └── AuthorizationRefusal        an OAuth error, with a WWW-Authenticate challenge
     │       └── CredentialsDiffer 400, Unauthenticated 401, InsufficientScope 403
     ├── CatalogUnavailable          the database can't say which tools are switched on
     └── ToolFailure                 becomes an `isError` result
+        ├── NotHereAnyMore              renamed or switched off, and says what to use instead
         ├── ArgumentsRefused            the call never left this server
         │   └── MissingArgument, PathArgumentRefused, QueryArgumentRefused, KeyArgumentRefused
         └── WivError                    the call left, or tried to
@@ -58,6 +60,12 @@ class WrongHost(HttpRefusal):
     """The Host header isn't ours: DNS rebinding, or a balancer that ALLOWED_HOSTS lacks."""
 
     status = 421
+
+
+class NoSuchToolset(HttpRefusal):
+    """A path below /mcp that no tool belongs to."""
+
+    status = 404
 
 
 class OriginRefused(HttpRefusal):
@@ -157,6 +165,13 @@ class ToolFailure(GatewayError):
     def __init__(self, for_model: str, *, reason: str = "") -> None:
         super().__init__(reason or for_model)
         self.for_model = for_model
+
+
+class NotHereAnyMore(ToolFailure):
+    """A tool that was renamed or switched off; clients keep lists for up to a day."""
+
+    def __init__(self, name: str, advice: str) -> None:
+        super().__init__(f"{name} isn't available. {advice}", reason="not available any more")
 
 
 class ArgumentsRefused(ToolFailure):

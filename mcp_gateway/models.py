@@ -315,6 +315,48 @@ class FormerName(models.Model):
         return self.name
 
 
+class Listing(models.Model):
+    """The version of the catalog that one person's client was last given at one URL."""
+
+    client_id = models.CharField(max_length=255)
+    client_name = models.CharField(max_length=255, blank=True)
+    subject = models.CharField("PropelAuth user id", max_length=128)
+    organization_id = models.CharField(max_length=64)
+    path = models.CharField(max_length=150)
+    version = models.UUIDField(null=True)
+    tools = models.PositiveIntegerField()
+    listed_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name = "connected client"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client_id", "subject", "organization_id", "path"],
+                name="mcp_gateway_one_listing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client_name or self.client_id} at {self.path}"
+
+
+class OpenApiDocument(models.Model):
+    """A document between its upload and the picks: what a browser sent back isn't trusted."""
+
+    LIFETIME = timedelta(hours=1)
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", editable=False
+    )
+    upstream = models.ForeignKey(Upstream, null=True, on_delete=models.CASCADE, editable=False)
+    text = models.TextField(editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
 class ToolRevision(models.Model):
     """What a change did to a tool: its definition before and after, by whom and why.
 

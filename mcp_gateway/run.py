@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-from mcp_gateway.auth import Credentials, acting_for, insufficient_scope, sdk_user
+from mcp_gateway.auth import Caller, Credentials, acting_for, insufficient_scope, sdk_user
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.disconnects import cancelled_by_disconnect, disconnect_cancels
-from mcp_gateway.errors import CatalogUnavailable, Unavailable
+from mcp_gateway.errors import CatalogUnavailable, NoSuchToolset, Unavailable
 from mcp_gateway.exchange import Exchange
 from mcp_gateway.limits import read_body, replay
+from mcp_gateway.listings import Listings
 from mcp_gateway.messages import called_tool, check_content_type, read_message
+from mcp_gateway.resources import Endpoint
 from mcp_gateway.scopes import covers
 from mcp_gateway.server import ToolServer
 from mcp_gateway.streams import SseStreams
 from mcp_gateway.version import find_version
+from mcp_gateway.visibility import ALL_TOOLS
 from mcp_gateway.wiv import WivClient
 from oauth_bridge.credentials import Secret, TokenGrant
 
@@ -32,9 +35,9 @@ class Run:
 
     async def serve(self, exchange: Exchange, credential: Secret, grant: TokenGrant) -> None:
         exchange = replace(exchange, scope={**exchange.scope, "user": sdk_user(grant)})
-        with acting_for(grant):
+        with acting_for(grant, exchange.endpoint) as caller:
             if exchange.method == "POST":
-                await self._receive_message(exchange, grant)
+                await self._receive_message(exchange, caller)
             else:
                 await self._open_stream(exchange, credential)
 
@@ -43,10 +46,10 @@ class Run:
         check = functools.partial(self.credentials.find_grant, credential, resource)
         await exchange.answer_with(functools.partial(self.streams.open, check))
 
-    async def _receive_message(self, exchange: Exchange, grant: TokenGrant) -> None:
+    async def _receive_message(self, exchange: Exchange, caller: Caller) -> None:
         check_content_type(exchange.headers)
         body = await read_body(exchange.headers, exchange.receive)
-        await self._check_scope(exchange, grant, body)
+        await self._check_scope(exchange, caller, body)
         if disconnect_cancels(exchange):
             await cancelled_by_disconnect(self.manager.handle_request, body, exchange)
             return
@@ -56,7 +59,18 @@ class Run:
         else:
             await exchange.answer_with(self.manager.handle_request)
 
-    async def _check_scope(self, exchange: Exchange, grant: TokenGrant, body: bytes) -> None:
+    async def require_toolset(self, endpoint: Endpoint) -> None:
+        """Raises NoSuchToolset or Unavailable."""
+        if endpoint.toolset == ALL_TOOLS:
+            return
+        try:
+            snapshot = await self.catalog.current()
+        except CatalogUnavailable as error:
+            raise Unavailable(f"{error} at the moment") from error
+        if not snapshot.has_toolset(endpoint.toolset):
+            raise NoSuchToolset(f"{endpoint.path} has no tools; {settings.PUBLIC_URL}/mcp has all")
+
+    async def _check_scope(self, exchange: Exchange, caller: Caller, body: bytes) -> None:
         """MCP 2026-07-28, "Scope Challenge Handling": the 403 must come from HTTP, before the SDK.
 
         A tool that isn't there passes: the SDK's answer to it is a JSON-RPC error.
@@ -65,9 +79,10 @@ class Run:
         if name is None:
             return
         try:
-            tool = (await self.catalog.current()).find(name)
+            tool = (await self.catalog.current()).find_for(caller.viewer, name)
         except CatalogUnavailable as error:
             raise Unavailable(f"{error} at the moment") from error
+        grant = caller.grant
         if tool is not None and not covers(grant.scopes, tool.required_scope):
             raise insufficient_scope(exchange.endpoint, grant, tool.name, tool.required_scope)
 
@@ -80,10 +95,14 @@ async def open_run(credentials: Credentials) -> AsyncIterator[Run]:
         user_agent=f"wivmcp/{find_version()}",
     )
     async with Catalog() as catalog, wiv_client as wiv:
-        server = ToolServer(catalog, wiv, credentials).server
+        listings = Listings()
+        server = ToolServer(catalog, wiv, credentials, listings).server
         limit = settings.MCP_MAX_BODY_BYTES
         manager = StreamableHTTPSessionManager(
             server, json_response=True, stateless=True, max_request_body_size=limit
         )
-        async with manager.run():
-            yield Run(credentials, catalog, manager, SseStreams(server, catalog, limit))
+        try:
+            async with manager.run():
+                yield Run(credentials, catalog, manager, SseStreams(server, catalog, limit))
+        finally:
+            listings.close()

@@ -11,16 +11,18 @@ from django.conf import settings
 from mcp import MCPError, types
 from mcp.server import CacheHint, Server, ServerRequestContext
 
-from mcp_gateway.auth import Credentials, principal
+from mcp_gateway.auth import Credentials, caller, principal
 from mcp_gateway.catalog import Catalog, CatalogTool
 from mcp_gateway.errors import (
     CatalogUnavailable,
     KeyArgumentRefused,
+    NotHereAnyMore,
     ToolFailure,
     WivError,
     WivRefused,
 )
-from mcp_gateway.scopes import covers
+from mcp_gateway.listings import Listings
+from mcp_gateway.paging import BadCursor, page_of
 from mcp_gateway.version import find_version
 from mcp_gateway.wiv import WivClient, WivResponse
 from oauth_bridge.credentials import (
@@ -48,8 +50,11 @@ Context = ServerRequestContext[Any]
 class ToolServer:
     """The handlers, and the SDK's `server` that calls them."""
 
-    def __init__(self, catalog: Catalog, wiv: WivClient, credentials: Credentials) -> None:
+    def __init__(
+        self, catalog: Catalog, wiv: WivClient, credentials: Credentials, listings: Listings
+    ) -> None:
         self._catalog = catalog
+        self._listings = listings
         self._wiv = wiv
         self._credentials = credentials
         self.server: Server[Any] = Server(
@@ -72,13 +77,19 @@ class ToolServer:
     async def list_tools(
         self, context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        if params and params.cursor is not None:
-            raise MCPError(types.INVALID_PARAMS, "Unknown cursor: the list has one page")
         try:
             snapshot = await self._catalog.current()
         except CatalogUnavailable as error:
             raise MCPError(types.INTERNAL_ERROR, f"{error}, try again later") from error
-        return types.ListToolsResult(tools=snapshot.listed_for(principal().scopes))
+        tools = snapshot.listed_for(caller().viewer)
+        try:
+            page, cursor = page_of(
+                tools, params.cursor if params else None, settings.TOOLS_PER_PAGE
+            )
+        except BadCursor as error:
+            raise MCPError(types.INVALID_PARAMS, "Unknown cursor") from error
+        self._listings.note(caller(), snapshot.version, len(tools))
+        return types.ListToolsResult(tools=[tool.wire for tool in page], next_cursor=cursor)
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
@@ -104,12 +115,15 @@ class ToolServer:
 
     async def _find_tool(self, name: str) -> CatalogTool:
         """The ASGI layer answers a missing scope with 403; this holds if it should be fooled."""
-        tool = (await self._catalog.current()).find(name)
-        if tool is None or not covers(principal().scopes, tool.required_scope):
-            raise MCPError(
-                types.INVALID_PARAMS, f"Unknown tool: {name[:128]} doesn't exist or is switched off"
-            )
-        return tool
+        snapshot, viewer = await self._catalog.current(), caller().viewer
+        tool = snapshot.find(name)
+        if tool is not None and viewer.may_call(tool):
+            return tool
+        if advice := snapshot.advise(viewer, name):
+            raise NotHereAnyMore(name, advice)
+        raise MCPError(
+            types.INVALID_PARAMS, f"Unknown tool: {name[:128]} doesn't exist or is switched off"
+        )
 
     async def _call(self, tool: CatalogTool, arguments: Mapping[str, Any]) -> WivResponse:
         arguments = dict(arguments)

@@ -11,9 +11,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
+from oauth_bridge.resources import RESOURCE_PATH
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 ENDPOINTS = frozenset({"/register", "/token", "/revoke"})
-METADATA = re.compile(r"(/mcp|/sse)?/\.well-known/")
+METADATA = re.compile(rf"(/{RESOURCE_PATH})?/\.well-known/")
 
 
 class CorsMiddleware:

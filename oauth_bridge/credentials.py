@@ -47,6 +47,7 @@ from oauth_bridge.own_credentials import (
     TooManyRefusals,
     is_jwt,
 )
+from oauth_bridge.resources import register_parts, resources_that_include
 from oauth_bridge.secret import Secret
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "find_grant",
     "find_key_owner",
     "is_jwt",
+    "register_parts",
     "scopes_offered",
 ]
 
@@ -221,7 +223,7 @@ def _require_usable(token: AccessToken, resource: str) -> tuple[User, Applicatio
         raise InvalidCredential("The access token was revoked.", reason="user inactive")
     if token.application is None or token.application.blocked_at is not None:
         raise InvalidCredential("The access token was revoked.", reason="client blocked")
-    if resource not in token.resource:
+    if resources_that_include(resource).isdisjoint(token.resource):
         raise InvalidCredential("The access token is for another resource.")
     return token.user, token.application
 

@@ -9,14 +9,14 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from oauth_bridge.resources import SERVED_PATHS
+from oauth_bridge.resources import find_scopes
 
 
 @require_safe
 @cache_control(max_age=300, public=True)
 def authorization_server(request: HttpRequest, suffix: str = "") -> JsonResponse:
     """RFC 8414 §3.2, at the root and, for clients that guess, behind each resource's path."""
-    if suffix and f"/{suffix}" not in SERVED_PATHS:
+    if suffix and find_scopes(f"/{suffix}") is None:
         return not_found()
     supported = settings.OAUTH2_PROVIDER
     methods = supported["OAUTH2_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED"]
@@ -44,13 +44,14 @@ def authorization_server(request: HttpRequest, suffix: str = "") -> JsonResponse
 @cache_control(max_age=300, public=True)
 def protected_resource(request: HttpRequest, suffix: str = "mcp") -> JsonResponse:
     """RFC 9728 §3.2. `resource` is exactly the URL the client has, trailing slash included."""
-    if f"/{suffix}" not in SERVED_PATHS:
+    scopes = find_scopes(f"/{suffix}")
+    if scopes is None:
         return not_found()
     return JsonResponse(
         {
             "resource": f"{settings.PUBLIC_URL}/{suffix}",
             "authorization_servers": [settings.PUBLIC_URL],
-            "scopes_supported": list(settings.SCOPES),
+            "scopes_supported": scopes,
             "bearer_methods_supported": ["header"],
             "resource_name": "Wiv",
         }

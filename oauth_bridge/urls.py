@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from oauth_bridge import metadata, views
 from oauth_bridge.registration import RegistrationView
+from oauth_bridge.resources import RESOURCE_PATH
 
 app_name = "oauth2_provider"  # the toolkit reverses these names
 
@@ -29,14 +30,16 @@ urlpatterns = [
     ),
     path(".well-known/oauth-protected-resource/<path:suffix>", metadata.protected_resource),
     re_path(
-        r"^(?P<suffix>mcp|sse)/\.well-known/oauth-protected-resource$", metadata.protected_resource
+        rf"^(?P<suffix>{RESOURCE_PATH})/\.well-known/oauth-protected-resource$",
+        metadata.protected_resource,
     ),
     re_path(
-        r"^(?P<suffix>mcp|sse)/\.well-known/openid-configuration$", metadata.authorization_server
-    ),
-    re_path(
-        r"^(?P<suffix>mcp|sse)/\.well-known/oauth-authorization-server$",
+        rf"^(?P<suffix>{RESOURCE_PATH})/\.well-known/openid-configuration$",
         metadata.authorization_server,
     ),
-    re_path(r"^(?:mcp/|sse/)?\.well-known/(?P<suffix>.*)$", metadata.unknown_metadata),
+    re_path(
+        rf"^(?P<suffix>{RESOURCE_PATH})/\.well-known/oauth-authorization-server$",
+        metadata.authorization_server,
+    ),
+    re_path(rf"^(?:{RESOURCE_PATH}/)?\.well-known/(?P<suffix>.*)$", metadata.unknown_metadata),
 ]

@@ -281,6 +281,10 @@ MCP_MAX_BODY_BYTES: int = env.int("MCP_MAX_BODY_BYTES", default=1024 * 1024)
 MCP_MAX_HEADER_BYTES: int = env.int("MCP_MAX_HEADER_BYTES", default=32 * 1024)
 # How long a 2026-07-28 client may reuse tools/list; short, because a tool can be switched off.
 MCP_TOOLS_LIST_TTL: timedelta = env.timedelta("MCP_TOOLS_LIST_TTL", default=timedelta(seconds=30))
+# Tools on one page of tools/list. Some clients read the first page only, so it's generous.
+TOOLS_PER_PAGE: int = env.int("TOOLS_PER_PAGE", default=500)
+# Estimated tokens that the definitions a client lists may take before the admin warns.
+TOOLS_TOKEN_BUDGET: int = env.int("TOOLS_TOKEN_BUDGET", default=15_000)
 # Django's own limit for forms and JSON posted to the OAuth pages, in bytes.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 

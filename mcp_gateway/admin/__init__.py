@@ -1,5 +1,5 @@
 """How does an administrator keep the tools? One module a page or a group of buttons."""
 
-from mcp_gateway.admin import tools
+from mcp_gateway.admin import access, listings, tools
 
-__all__ = ["tools"]
+__all__ = ["access", "listings", "tools"]

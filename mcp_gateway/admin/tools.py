@@ -18,7 +18,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from mcp_gateway.models import Source, Tool, ToolQuerySet
+from mcp_gateway.admin.access import AvailabilityInline
+from mcp_gateway.admin.cost import CostMixin
+from mcp_gateway.models import FormerName, Source, Tool, ToolQuerySet
 from mcp_gateway.seed import read_definitions, synchronize
 
 if TYPE_CHECKING:
@@ -35,9 +37,19 @@ class IndentedJsonEncoder(json.JSONEncoder):
 
 
 @admin.register(Tool)
-class ToolAdmin(ToolModelAdmin):
-    list_display = ("name", "enabled", "category", "wiv_request", "required_scope")
-    list_filter = ("category", "enabled", "read_only", "required_scope", "source")
+class ToolAdmin(CostMixin, ToolModelAdmin):
+    list_display = ("name", "enabled", "category", "wiv_request", "required_scope", "tokens")
+    list_filter = (
+        "category",
+        "enabled",
+        "read_only",
+        "required_scope",
+        "source",
+        ("upstream", admin.RelatedOnlyFieldListFilter),
+        ("availability", admin.EmptyFieldListFilter),
+    )
+    inlines = (AvailabilityInline,)
+    autocomplete_fields = ("replaced_by",)
     search_fields = ("name", "title", "description", "path_template")
     readonly_fields = ("source", "overridden")
     actions = ("switch_on", "switch_off", "follow_catalog")
@@ -49,11 +61,13 @@ class ToolAdmin(ToolModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "title", "description", "category", "position", "enabled")}),
         (
-            "Request to Wiv",
+            "Request",
             {
                 "fields": (
+                    "upstream",
                     ("http_method", "path_template"),
                     "query_parameters",
+                    "parameters",
                     ("body", "body_wrapper"),
                     "timeout",
                 )
@@ -69,6 +83,8 @@ class ToolAdmin(ToolModelAdmin):
                 )
             },
         ),
+        ("Answer", {"fields": ("projection", "max_answer_bytes", "untrusted_fields")}),
+        ("While it is switched off", {"fields": ("replaced_by", "retirement_note")}),
         ("Origin", {"fields": ("source", "overridden")}),
     )
 
@@ -145,12 +161,20 @@ class ToolAdmin(ToolModelAdmin):
         if change and obj.source == Source.CATALOG:
             obj.override(form.changed_data)
         super().save_model(request, obj, form, change)
+        if change and "name" in form.changed_data:
+            remember_name(form.initial["name"], obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Tool | None = None) -> bool:
         """A shipped tool would come back with the next sync_tools: it can only be switched off."""
         if obj is not None and obj.source == Source.CATALOG:
             return False
         return super().has_delete_permission(request, obj)
+
+
+def remember_name(name: str, tool: Tool) -> None:
+    """Assistants keep lists for up to a day: who calls the old name is told the new one."""
+    FormerName.objects.filter(name=tool.name).delete()  # it is in use again
+    FormerName.objects.update_or_create(name=name, defaults={"tool": tool})
 
 
 def switch_button(tool: Tool, query: str) -> SafeString:

@@ -10,6 +10,7 @@ from django.db import connection
 from mcp_gateway.catalog import LIFETIME, Catalog, Snapshot, read
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.models import Tool
+from mcp_gateway.visibility import Viewer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,15 +111,19 @@ def test_a_dropped_connection_is_replaced(current, clock):
     assert len(current().tools) == 26
 
 
+def viewer(*scopes: str) -> Viewer:
+    return Viewer("", "", frozenset(scopes))
+
+
 def test_a_token_that_may_only_read_is_not_shown_what_writes(current):
-    names = {tool.name for tool in current().listed_for(["wiv:read"])}
+    names = {tool.name for tool in current().listed_for(viewer("wiv:read"))}
     assert len(names) == 22
     assert "wiv_start_execution" not in names
 
 
 @pytest.mark.parametrize(("scopes", "count"), [(["wiv:write"], 26), (["other"], 0), ([], 0)])
 def test_writing_includes_reading(current, scopes, count):
-    assert len(current().listed_for(scopes)) == count
+    assert len(current().listed_for(viewer(*scopes))) == count
 
 
 class renamed_table:
