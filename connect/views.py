@@ -18,6 +18,7 @@ from oauth_bridge.errors import BridgeError
 from oauth_bridge.families import revoke_family
 from oauth_bridge.models import AuthorizationRequest, Consent, EndUserApiKey, User
 from oauth_bridge.propelauth import propelauth
+from oauth_bridge.registration import visible_text
 from oauth_bridge.views import problem_page
 
 DEFAULT_KEY_NAME = "Made on the connect page"
@@ -77,7 +78,8 @@ def end_connections(request: HttpRequest) -> HttpResponse:
 @require_POST
 def revoke_api_key(request: HttpRequest) -> HttpResponse:
     if organization_of(request) is not None:
-        outbox.revoke_keys(api_keys_of(request).filter(api_key_id=request.POST.get("key", "")[:64]))
+        named = visible_text(request.POST.get("key", ""))
+        outbox.revoke_keys(api_keys_of(request).filter(api_key_id=named))
         outbox.deliver_soon()
     return redirect("connect:page")
 
@@ -121,7 +123,7 @@ def make_api_key(request: HttpRequest) -> HttpResponse:
         secret = minting.mint_connect_key(
             user=user,
             organization_id=organization["id"],
-            name=request.POST.get("name", "").strip() or DEFAULT_KEY_NAME,
+            name=visible_text(request.POST.get("name", "")) or DEFAULT_KEY_NAME,
             expires=timezone.now() + settings.CONNECT_API_KEY_LIFETIME,
         )
     except BridgeError as error:

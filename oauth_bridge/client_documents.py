@@ -1,9 +1,9 @@
 """Client ID Metadata Documents: a client whose id is the URL of its own description.
 
-The toolkit fetches them safely (https only, public addresses only and pinned against rebinding, no
-redirects, limits on size and time) and keeps the result as an Application. Here a document is cut
-down to what we serve, and a vendor's that can't be fetched is taken from a pinned copy: claude.ai
-answers some data centres with a robot check.
+They are fetched safely (public_fetch: https only, public addresses only and pinned against
+rebinding, no redirects, limits on size and time), and the toolkit keeps the result as an
+Application. Here a document is cut down to what we serve, and a vendor's that can't be fetched is
+taken from a pinned copy: claude.ai answers some data centres with a robot check.
 """
 
 import json
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from oauth2_provider.cimd import CIMDError, SafeMetadataFetcher
 
 from oauth_bridge.models import Application, PrivateUseScheme
+from oauth_bridge.public_fetch import get
 from oauth_bridge.redirect_uris import is_acceptable, with_path
 from oauth_bridge.registration import MAX_NAME_LENGTH, MAX_REDIRECT_URIS, visible_text
 
@@ -33,7 +34,7 @@ class DocumentFetcher(SafeMetadataFetcher):
     def fetch(self, client_id: str) -> tuple[Document, int]:
         """The document and how many seconds it may be kept. Raises CIMDError."""
         try:
-            document, max_age_seconds = super().fetch(client_id)  # type: ignore[no-untyped-call]
+            document, max_age_seconds = self._read_document(get(client_id))  # type: ignore[no-untyped-call]
         except CIMDError as error:
             if client_id not in pinned_documents():
                 raise

@@ -290,7 +290,12 @@ def remember_key(key: EndUserApiKey, minted: MintedKey) -> None:
     key.checksum = minted.secret.checksum()
     if key.purpose == EndUserApiKey.Purpose.BEHIND_OPAQUE_TOKEN:
         key.encrypted_secret = encrypt(minted.secret)
-    key.save(update_fields=["api_key_id", "checksum", "encrypted_secret", "uncertain"])
+    key.save(update_fields=["api_key_id", "checksum", "encrypted_secret"])
+
+
+def hand_over(key: EndUserApiKey) -> None:
+    """Somebody has the key now. Until then its row stays uncertain, lest we die in between."""
+    key.save(update_fields=["uncertain"])
 
 
 def abandon(mint: Mint) -> None:
@@ -315,5 +320,6 @@ def mint_connect_key(*, user: User, organization_id: str, name: str, expires: da
         outbox.revoke_keys(EndUserApiKey.objects.filter(pk=key.pk))
         raise
     remember_key(key, minted)
+    hand_over(key)
     record(Event.API_KEY_MADE, user=user, organization_id=organization_id, reason=minted.api_key_id)
     return minted.secret

@@ -103,13 +103,17 @@ def _settle(key: EndUserApiKey) -> int:
             user_id=str(key.user.propelauth_user_id), org_id=key.organization_id
         )
         minted = [each for each in listed if each.metadata.get("mint_id") == str(key.mint_id)]
-        lost = [each.api_key_id for each in minted if each.api_key_id != key.api_key_id]
+        kept = {key.api_key_id} if key.was_given_out() else set()
+        lost = [each.api_key_id for each in minted if each.api_key_id not in kept]
         for api_key_id in lost:
             propelauth().delete_api_key(api_key_id)
     except PropelAuthError as error:
         logger.warning("settling mint %s failed: %s", key.mint_id, error)
         return 0
-    EndUserApiKey.objects.filter(pk=key.pk).update(uncertain=False)
+    rows = EndUserApiKey.objects.filter(pk=key.pk)
+    rows.update(uncertain=False)
+    if key.api_key_id in lost:
+        rows.filter(revoked_at=None).update(revoked_at=timezone.now())
     return len(lost)
 
 

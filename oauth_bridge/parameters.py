@@ -2,7 +2,9 @@
 
 import unicodedata
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 
 from oauth_bridge.responses import oauth_error
 
@@ -13,7 +15,12 @@ REPEATABLE = ("resource",)
 
 def settle_parameters(request: HttpRequest) -> JsonResponse | None:
     """Takes empty parameters out of the form (RFC 6749 §3.2); the refusal of a malformed one."""
-    parameters = request.POST.copy()
+    if not request.headers.get("Authorization", "").isascii():
+        return oauth_error("invalid_client", "The credentials can't be read.", status=401)
+    try:
+        parameters = request.POST.copy()
+    except (BadRequest, MultiPartParserError, ValueError, LookupError):
+        return oauth_error("invalid_request", "The form can't be read.")
     for name, values in list(parameters.lists()):
         if not all(is_plain_text(str(value)) for value in values):
             return oauth_error("invalid_request", "A parameter is malformed or too long.")

@@ -4,9 +4,12 @@
 `cursor`: see `models.PrivateUseScheme`.
 """
 
+import ipaddress
 import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from oauthlib.uri_validate import is_absolute_uri
 
 MAX_URI_LENGTH = 500
 REDIRECT_URI_RULE = (
@@ -16,6 +19,8 @@ REDIRECT_URI_RULE = (
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
+HOST_NAME = re.compile(r"[A-Za-z0-9._~-]+")
+IPV6_NETLOC = re.compile(r"\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 # RFC 3986 §3.1, in lower case, as browsers hand it over.
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 # What browsers and operating systems open themselves. A code sent there is lost at best.
@@ -83,9 +88,34 @@ def is_acceptable(uri: str, schemes: Collection[str]) -> bool:
         parts.port  # noqa: B018  # raises for a port that isn't one
     except ValueError:
         return False
-    if not parts.hostname or "@" in parts.netloc:
+    if not is_absolute_uri(uri) or not names_one_host(parts) or "@" in parts.netloc:
         return False
     return parts.scheme == "https" or parts.scheme in schemes or is_loopback(uri)
+
+
+def names_one_host(parts: SplitResult) -> bool:
+    """A host that every parser, and every reader of the consent page, takes for the same.
+
+    `claude.ai%2eevil.example` reads like another host, `0x7f.1` and `2130706433` are 127.0.0.1 to
+    some, and brackets belong around an IPv6 address only.
+    """
+    host = parts.hostname or ""
+    if "[" in parts.netloc or "]" in parts.netloc:
+        return IPV6_NETLOC.fullmatch(parts.netloc) is not None
+    if parts.scheme not in ("http", "https"):
+        return HOST_NAME.fullmatch(host) is not None
+    last = host.rstrip(".").rpartition(".")[2]
+    if re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", last):
+        return is_dotted_ipv4(host)
+    return HOST_NAME.fullmatch(host) is not None
+
+
+def is_dotted_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def with_path(uri: str) -> str:
@@ -94,4 +124,8 @@ def with_path(uri: str) -> str:
         parts = urlsplit(uri)
     except ValueError:
         return uri  # malformed, and so refused wherever it is looked at next
-    return uri if parts.path or parts.query or not parts.netloc else f"{uri}/"
+    start = len(parts.scheme) + len("://")
+    end = start + len(parts.netloc)
+    if parts.path or parts.query or not parts.netloc or uri[start:end] != parts.netloc:
+        return uri
+    return f"{uri[:end]}/{uri[end:]}"

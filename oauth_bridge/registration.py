@@ -121,12 +121,20 @@ def find_identical(metadata: ClientMetadata) -> Application | None:
 
 
 def too_many_registrations(metadata: ClientMetadata, address: str | None) -> bool:
-    """A vendor's users share its addresses, and so they have a bucket and limit of their own."""
-    whose, limit = network_of(address), settings.REGISTRATIONS_PER_ADDRESS
+    """A vendor's users share its addresses, and so they have a bucket and limit of their own.
+
+    One address has at most a tenth of it, so that nobody uses up what is there for all.
+    """
+    network, of_vendors = network_of(address), settings.REGISTRATIONS_PER_VENDOR
     if metadata.is_vendors:
-        whose, limit = "vendors", settings.REGISTRATIONS_PER_VENDOR
-    count = RateCounter.objects.count_one(f"registrations of {whose}", timedelta(hours=1))
-    return count > limit
+        return is_above(max(1, of_vendors // 10), f"vendor registrations of {network}") or is_above(
+            of_vendors, "registrations of vendors"
+        )
+    return is_above(settings.REGISTRATIONS_PER_ADDRESS, f"registrations of {network}")
+
+
+def is_above(limit: int, bucket: str) -> bool:
+    return RateCounter.objects.count_one(bucket, timedelta(hours=1)) > limit
 
 
 def too_many() -> HttpResponse:

@@ -41,5 +41,5 @@ urlpatterns = [
         rf"^(?P<suffix>{RESOURCE_PATH})/\.well-known/oauth-authorization-server$",
         metadata.authorization_server,
     ),
-    re_path(rf"^(?:{RESOURCE_PATH}/)?\.well-known/(?P<suffix>.*)$", metadata.unknown_metadata),
+    re_path(rf"^(?:{RESOURCE_PATH}/)?\.well-known/(?P<suffix>[\s\S]*)$", metadata.unknown_metadata),
 ]

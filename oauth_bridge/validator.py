@@ -301,6 +301,7 @@ class Validator(OAuth2Validator):
         )
         set_token_value(access_token, token["access_token"])
         access_token.save()
+        minting.hand_over(mint.key)
         refresh_token = RefreshToken(
             user=request.user,
             application=request.client,

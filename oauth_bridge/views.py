@@ -211,7 +211,7 @@ def problem_page(
 class TokenView(SmallBodyMixin, ToolkitTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if refused := settle_parameters(request):
-            return refused
+            return client_challenge(refused)
         try:
             response: HttpResponse = self.authorization_flow_token_response(request)
         except BridgeError as error:
@@ -226,7 +226,7 @@ class TokenView(SmallBodyMixin, ToolkitTokenView):
 class RevokeTokenView(SmallBodyMixin, ToolkitRevokeTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if refused := settle_parameters(request):
-            return refused
+            return client_challenge(refused)
         try:
             response: HttpResponse = super().post(request, *args, **kwargs)  # type: ignore[no-untyped-call]
         except OAuth2Error as error:

@@ -72,7 +72,7 @@ def test_every_url_pattern_is_documented():
 
 def test_a_documented_path_is_answered_by_its_own_pattern():
     """Not by the one for everything unknown below /.well-known/."""
-    [unknown] = [route for route in product_routes() if re.search(r"well-known/\(\?P.*\.\*", route)]
+    [unknown] = [route for route in product_routes() if "[\\s\\S]" in route]
     answered = {path for path in documented() if find_route(path) == unknown}
     assert answered == {"/.well-known/{anything}"}
 

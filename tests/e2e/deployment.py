@@ -4,10 +4,15 @@ import contextlib
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import httpx2
+import psycopg
+from psycopg import sql
 
 from sandbox import fixtures
 from tests.settings import free_port
@@ -53,11 +58,23 @@ def run_manage(environment: dict[str, str], *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def deployed(
-    directory: Path, database_url: str, *, workers: int = 1, **settings: str
-) -> Iterator[Deployment]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
+def empty_database(server: str) -> Iterator[str]:
+    """The URL of a database of its own on that PostgreSQL server."""
+    name = f"wivmcp_e2e_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield str(httpx2.URL(server).copy_with(path=f"/{name}"))
+        finally:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            connection.execute(drop.format(sql.Identifier(name)))
+
+
+@contextlib.contextmanager
+def prepared(
+    url: str, database_url: str, **settings: str
+) -> Iterator[tuple[Sandbox, dict[str, str]]]:
+    """A sandbox, and the environment of workers that are to answer at `url`."""
     with running_sandbox(free_port(), f"{url}/oauth/callback") as sandbox:
         environment = {
             **os.environ,
@@ -69,6 +86,16 @@ def deployed(
         }
         run_manage(environment, "migrate", "--verbosity=0")
         run_manage(environment, "sync_tools")
+        yield sandbox, environment
+
+
+@contextlib.contextmanager
+def deployed(
+    directory: Path, database_url: str, *, workers: int = 1, **settings: str
+) -> Iterator[Deployment]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with prepared(url, database_url, **settings) as (sandbox, environment):
         log = directory / "server.log"
         with log.open("wb") as output, serving(port, workers, environment, output) as process:
             wait_until_answers(f"{url}/readyz", process)

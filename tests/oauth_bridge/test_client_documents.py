@@ -98,7 +98,7 @@ def test_no_request_leaves_for_a_url_that_isnt_a_public_document(
     new_client, browser, monkeypatch, client_id
 ):
     connected: list[object] = []
-    monkeypatch.setattr("urllib3.HTTPSConnectionPool", connected.append)
+    monkeypatch.setattr("oauth_bridge.public_fetch.first_answer", connected.append)
     client = new_client(client_id=client_id)
     assert browser().get(client.authorization_url()).status_code == 400
     assert connected == []
