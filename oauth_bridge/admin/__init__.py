@@ -14,6 +14,7 @@ from oauth_bridge.admin.access import (
     RefreshTokenAdmin,
 )
 from oauth_bridge.admin.clients import ApplicationAdmin, PrivateUseSchemeAdmin
+from oauth_bridge.admin.records import UnusedAdmin
 
 __all__ = [
     "AccessTokenAdmin",
@@ -23,6 +24,7 @@ __all__ = [
     "GrantAdmin",
     "PrivateUseSchemeAdmin",
     "RefreshTokenAdmin",
+    "UnusedAdmin",
     "denials",
     "events",
     "people",

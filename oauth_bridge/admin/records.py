@@ -55,6 +55,13 @@ class RecordAdmin(AnyModelAdmin):
         return "" if value is None else value
 
 
+class UnusedAdmin(AnyModelAdmin):
+    """The toolkit registers ID tokens, which this server has none of."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
 def spreadsheet_safe(value: str) -> str:
     """Spreadsheets run what begins so; a client chooses its own name."""
     return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
