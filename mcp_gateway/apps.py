@@ -6,8 +6,10 @@ class McpGatewayConfig(AppConfig):
     verbose_name = "MCP server"
 
     def ready(self) -> None:
-        from mcp_gateway import checks  # noqa: F401  (registers them)
+        from mcp_gateway import checks, history  # noqa: F401  (register themselves)
+        from mcp_gateway.models import Upstream
         from mcp_gateway.resources import find_toolset_scopes
-        from oauth_bridge.credentials import register_parts
+        from oauth_bridge.credentials import register_encrypted, register_parts
 
         register_parts(find_toolset_scopes)
+        register_encrypted(Upstream, "encrypted_credential", "credentials of upstreams")

@@ -23,11 +23,15 @@ from django.conf import settings
 from django.db import connection, connections
 from mcp import types
 
+from mcp_gateway.answers import AnswerRule, Paging
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.http_rule import HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
-from mcp_gateway.models import TOOL_NAME, CatalogVersion, FormerName, Tool
+from mcp_gateway.models import TOOL_NAME, CatalogVersion, FormerName, Tool, Upstream
+from mcp_gateway.projection import Projection, UnusableProjection
 from mcp_gateway.visibility import Switch, Toolset, Viewer
+from mcp_gateway.wiv import OtherApi
+from oauth_bridge.credentials import SecretUnreadable
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class CatalogTool:
     wire: types.Tool
     input_schema: InputSchema
     http_rule: HttpRule
+    answer_rule: AnswerRule
     required_scope: str
     timeout: timedelta
     repeatable: bool
@@ -62,6 +67,8 @@ class CatalogTool:
     place: tuple[int, str]
     # What a call is told where the tool is switched off: another tool's name, and a note.
     replacement: Replacement
+    # Where its requests go; None for Wiv.
+    other_api: OtherApi | None
 
     @property
     def name(self) -> str:
@@ -201,6 +208,7 @@ def compile_tool(row: Tool) -> CatalogTool:
         wire=wire_tool(row),
         input_schema=InputSchema(row.input_schema),
         http_rule=row.http_rule,
+        answer_rule=answer_rule_of(row),
         required_scope=row.required_scope,
         timeout=row.timeout or settings.WIV_TIMEOUT,
         repeatable=row.read_only or row.idempotent,
@@ -211,7 +219,37 @@ def compile_tool(row: Tool) -> CatalogTool:
         replacement=Replacement(
             row.replaced_by.name if row.replaced_by else "", row.retirement_note
         ),
+        other_api=other_api(row.upstream) if row.upstream else None,
     )
+
+
+def other_api(upstream: Upstream) -> OtherApi:
+    try:
+        credential = upstream.credential
+    except SecretUnreadable as error:
+        raise ValueError(f"the credential of {upstream.name} can't be decrypted") from error
+    return OtherApi(
+        upstream.title, upstream.base_url.rstrip("/"), upstream.credential_header, credential
+    )
+
+
+def answer_rule_of(row: Tool) -> AnswerRule:
+    return AnswerRule(
+        tool=row.name,
+        max_bytes=row.max_answer_bytes or settings.ANSWER_MAX_BYTES,
+        projection=projection_of(row),
+        untrusted_fields=frozenset(name for name in row.untrusted_fields if isinstance(name, str)),
+        paging=Paging.of(row.input_schema),
+    )
+
+
+def projection_of(row: Tool) -> Projection | None:
+    """A tool whose projection can't be used is better served whole than not at all."""
+    try:
+        return Projection(row.projection) if row.projection.strip() else None
+    except UnusableProjection as error:
+        logger.error("The projection of the tool %r is left out: %s", row.name, error)
+        return None
 
 
 def switch_of(row: Tool) -> Switch:

@@ -12,7 +12,8 @@
     └── ToolFailure                 becomes an `isError` result
         ├── NotHereAnyMore              renamed or switched off, and says what to use instead
         ├── ArgumentsRefused            the call never left this server
-        │   └── MissingArgument, PathArgumentRefused, QueryArgumentRefused, KeyArgumentRefused
+        │   ├── MissingArgument, PathArgumentRefused, QueryArgumentRefused, ParameterRefused
+        │   └── KeyArgumentRefused
         └── WivError                    the call left, or tried to
             ├── WivUnreachable, WivTimeout, WivConnectionLost
             ├── WivAnswerTooLarge, WivAnswerNotJson
@@ -196,6 +197,13 @@ class QueryArgumentRefused(ArgumentsRefused):
         super().__init__(f"The argument '{name}' must be a plain value or a list of plain values.")
 
 
+class ParameterRefused(ArgumentsRefused):
+    """A value that the parameter's style has no form for."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"The argument '{name}' {problem}.")
+
+
 class KeyArgumentRefused(ArgumentsRefused):
     """`_wiv_api_key` isn't a key that works."""
 
@@ -229,9 +237,9 @@ class WivAnswerNotJson(WivError):
 
 
 class WivRefused(WivError):
-    """Wiv answered with a `status` that isn't 2xx."""
+    """Wiv, or the upstream called `api`, answered with a `status` that isn't 2xx."""
 
-    def __init__(self, status: int, for_model: str) -> None:
-        super().__init__(for_model, reason=f"Wiv answered {status}")
+    def __init__(self, status: int, for_model: str, *, api: str = "Wiv") -> None:
+        super().__init__(for_model, reason=f"{api} answered {status}")
         self.status = status
         self.may_have_happened = status >= 500

@@ -1,9 +1,10 @@
 """Which tools exist, what do they say about themselves, and who changed them last?"""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -14,14 +15,20 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 
+from mcp_gateway.findings import Severity, findings
 from mcp_gateway.http_rule import ALL_ARGUMENTS, HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
+from mcp_gateway.parameter_styles import Parameter, UnusableParameter, read_parameters
+from oauth_bridge.credentials import Secret, decrypt, encrypt
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 # RFC 9110 section 5.1.
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+FRAMING_HEADER = re.compile(r"(?i)host|content-.*|connection|transfer-encoding|te|upgrade|expect")
 # MCP 2026-07-28, "Tool Names".
 TOOL_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+Row = TypeVar("Row", bound=models.Model)
+CONFLICT_OPTIONS = ("ignore_conflicts", "update_conflicts")
 
 
 class HttpMethod(models.TextChoices):
@@ -71,6 +78,28 @@ class CatalogVersion(models.Model):
         cls.objects.update_or_create(pk=cls.SOLE_ID, defaults={"token": uuid4()})
 
 
+class CatalogQuerySet(models.QuerySet[Row]):
+    """Writes that send no signals are noticed here, by CatalogVersion and by history."""
+
+    def update(self, **fields: Any) -> int:
+        with transaction.atomic(using=self.db), self._noticed():
+            return super().update(**fields)
+
+    def bulk_create(self, objs: Iterable[Row], *args: Any, **kwargs: Any) -> list[Row]:
+        rows = list(objs)
+        may_meet_others = any(args[1:]) or any(map(kwargs.get, CONFLICT_OPTIONS))
+        with transaction.atomic(using=self.db), self._noticed(rows, may_meet_others):
+            return super().bulk_create(rows, *args, **kwargs)
+
+    def _noticed(
+        self, created: Sequence[Row] | None = None, may_meet_others: bool = False
+    ) -> AbstractContextManager[None]:
+        from mcp_gateway import history  # which builds on this module
+
+        CatalogVersion.change()
+        return history.recording_write(self, created, may_meet_others)
+
+
 class Upstream(models.Model):
     """An API beside Wiv's. Its credential is ours: nobody's Wiv key ever goes there."""
 
@@ -84,6 +113,8 @@ class Upstream(models.Model):
     )
     encrypted_credential = models.TextField(blank=True, editable=False)
 
+    objects = CatalogQuerySet.as_manager()
+
     def __str__(self) -> str:
         return self.title
 
@@ -96,25 +127,24 @@ class Upstream(models.Model):
             raise ValidationError({"base_url": "Use https://HOST/PATH, without a query."})
         if self.credential_header and not HEADER_NAME.fullmatch(self.credential_header):
             raise ValidationError({"credential_header": "This is no header name."})
+        if FRAMING_HEADER.fullmatch(self.credential_header):
+            raise ValidationError({"credential_header": "This header holds no credential."})
+
+    @property
+    def credential(self) -> Secret | None:
+        """Raises SecretUnreadable."""
+        return decrypt(self.encrypted_credential) if self.encrypted_credential else None
+
+    @credential.setter
+    def credential(self, credential: Secret | None) -> None:
+        self.encrypted_credential = encrypt(credential) if credential else ""
 
 
-class ToolQuerySet(models.QuerySet["Tool"]):
-    """Writes that send no signals announce themselves to CatalogVersion here."""
-
+class ToolQuerySet(CatalogQuerySet["Tool"]):
     def served(self) -> "ToolQuerySet":
         """Those that somebody may see: switched on for all, or for some."""
         for_some = Q(pk__in=Availability.objects.filter(enabled=True).values("tool_id"))
         return self.filter(Q(enabled=True) | for_some)
-
-    def update(self, **fields: Any) -> int:
-        with transaction.atomic(using=self.db):
-            CatalogVersion.change()
-            return super().update(**fields)
-
-    def bulk_create(self, objs: Iterable["Tool"], *args: Any, **kwargs: Any) -> list["Tool"]:
-        with transaction.atomic(using=self.db):
-            CatalogVersion.change()
-            return super().bulk_create(objs, *args, **kwargs)
 
 
 class Tool(models.Model):
@@ -204,6 +234,12 @@ class Tool(models.Model):
     source = models.CharField(
         max_length=8, choices=Source.choices, default=Source.ADMIN, editable=False
     )
+    origin = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="The operation of an OpenAPI document that it was imported from, if any.",
+    )
     overridden = models.JSONField(
         default=list,
         blank=True,
@@ -248,6 +284,7 @@ class Tool(models.Model):
             query_parameters=tuple(self.query_parameters),
             body=self.body,
             body_wrapper=self.body_wrapper,
+            parameters=read_parameters(self.parameters),
         )
 
     def override(self, fields: Iterable[str]) -> None:
@@ -261,7 +298,12 @@ class Tool(models.Model):
         clean_input_schema(self.input_schema)
         clean_path_template(self.path_template)
         clean_query_parameters(self.query_parameters)
+        clean_parameters(self.parameters)
         clean_http_rule(self.http_rule, self.input_schema)
+        clean_definition(vars(self))
+        clean_own_headers(self)
+        clean_name(self)
+        clean_replacement(self)
 
 
 class Availability(models.Model):
@@ -278,6 +320,8 @@ class Availability(models.Model):
         max_length=64, blank=True, help_text="As PropelAuth names it, like Admin; empty for each."
     )
     enabled = models.BooleanField(default=True)
+
+    objects = CatalogQuerySet.as_manager()
 
     class Meta:
         verbose_name = "exception"
@@ -296,6 +340,11 @@ class Availability(models.Model):
         whom = " in ".join(filter(None, (self.role, self.organization_id)))
         return f"{'on' if self.enabled else 'off'} for {whom}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As with a tool."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+
 
 class FormerName(models.Model):
     """A name assistants may still know: they keep lists for up to a day, and prompts for ever."""
@@ -311,8 +360,14 @@ class FormerName(models.Model):
     )
     note = models.CharField(max_length=300, blank=True, help_text="What a call is told as well.")
 
+    objects = CatalogQuerySet.as_manager()
+
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if Tool.objects.filter(name=self.name).exists():
+            raise ValidationError({"name": "A tool has this name: calls of it reach that tool."})
 
 
 class Listing(models.Model):
@@ -408,20 +463,31 @@ def clean_input_schema(schema: object) -> None:
         InputSchema(schema)
     except UnusableSchema as error:
         raise ValidationError({"input_schema": str(error)}) from error
+    except RecursionError as error:
+        raise ValidationError({"input_schema": "This is nested too deeply."}) from error
 
 
 def clean_path_template(template: str) -> None:
     """The literal parts are sent as they stand, so they must be a path and nothing else."""
     literal = re.sub(r"\{[A-Za-z_][A-Za-z0-9_]*\}", "x", template)
-    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", literal) or ".." in literal:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+/?", literal) or ".." in literal:
         raise ValidationError(
-            {"path_template": "Use /segments of letters, digits, . _ ~ - and {variables}."}
+            {"path_template": "Use /segments of letters, digits, . _ ~ - : and {variables}."}
         )
 
 
 def clean_query_parameters(names: object) -> None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValidationError({"query_parameters": "This must be a list of argument names."})
+    if len(set(names)) != len(names):
+        raise ValidationError({"query_parameters": "Name each argument once."})
+
+
+def clean_parameters(parameters: object) -> None:
+    try:
+        read_parameters(parameters)
+    except UnusableParameter as error:
+        raise ValidationError({"parameters": str(error)}) from error
 
 
 def clean_http_rule(rule: HttpRule, schema: Mapping[str, Any]) -> None:
@@ -435,7 +501,61 @@ def clean_http_rule(rule: HttpRule, schema: Mapping[str, Any]) -> None:
     for name in rule.query_parameters:
         if name not in properties:
             raise ValidationError({"query_parameters": f"{name} isn't in the input schema."})
+    for parameter in rule.parameters:
+        clean_parameter(parameter, rule, properties)
     if rule.body not in ("", ALL_ARGUMENTS) and rule.body not in properties:
         raise ValidationError({"body": f"{rule.body} isn't in the input schema."})
     if rule.body_wrapper and not rule.body:
         raise ValidationError({"body_wrapper": "There is no body to wrap."})
+
+
+def clean_parameter(parameter: Parameter, rule: HttpRule, properties: Mapping[str, Any]) -> None:
+    """An argument is sent once, and to where the path template expects it."""
+    name, is_variable = parameter.argument, parameter.argument in rule.path_variables
+    problem = ""
+    if name not in properties:
+        problem = "isn't in the input schema."
+    elif (parameter.location == "path") != is_variable:
+        problem = "must be in the path exactly when the path template names it."
+    elif name in rule.query_parameters or name == rule.body:
+        problem = "is sent in another place already."
+    elif parameter.location == "query" and parameter.name in rule.query_parameters:
+        problem = "is sent by another argument's name."
+    if problem:
+        raise ValidationError({"parameters": f"{name} {problem}"})
+
+
+def clean_definition(definition: Mapping[str, Any]) -> None:
+    """What would fail real clients, all of it at once."""
+    problems: dict[str, list[str]] = {}
+    for finding in findings(definition):
+        if finding.severity == Severity.ERROR:
+            problems.setdefault(finding.field, []).append(str(finding))
+    if problems:
+        raise ValidationError(problems)
+
+
+def clean_own_headers(tool: Tool) -> None:
+    """An argument may not pass for the credential of the API it goes to."""
+    own = tool.upstream.credential_header.lower() if tool.upstream else ""
+    if own and own in (each.name.lower() for each in read_parameters(tool.parameters)):
+        raise ValidationError({"parameters": f"The header {own} is the upstream's credential."})
+
+
+def clean_name(tool: Tool) -> None:
+    """A tool may take its own former name back, not another's: calls would reach the wrong one."""
+    former = FormerName.objects.filter(name=tool.name).select_related("tool").first()
+    if former is not None and (tool.pk is None or former.tool_id != tool.pk):
+        whose = f"the former name of {former.tool}" if former.tool else "a former name"
+        raise ValidationError({"name": f"This is {whose}; assistants may still know it as that."})
+
+
+def clean_replacement(tool: Tool) -> None:
+    # By name: those that come with an import have no key yet.
+    seen, replacement = {tool.name}, tool.replaced_by
+    while replacement is not None:
+        if replacement.name in seen:
+            problem = "A tool can't replace itself, also not through others."
+            raise ValidationError({"replaced_by": problem})
+        seen.add(replacement.name)
+        replacement = replacement.replaced_by

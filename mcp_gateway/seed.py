@@ -6,12 +6,14 @@ otherwise. Rows that administrators made are never touched.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from django.db import transaction
 
+from mcp_gateway.definitions import definition, same
+from mcp_gateway.history import Cause, changing
 from mcp_gateway.models import CatalogVersion, Source, Tool
 
 CATALOG_FILE = Path(__file__).with_name("catalog.json")
@@ -22,11 +24,16 @@ Action = Literal["created", "updated", "unchanged", "switched off", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one row. `fields` are those that change, or for "kept" those that don't."""
+    """What becomes of one row. `fields` are those that change, or for "kept" those that don't.
+
+    `before` and `after` are definitions of the row; for "kept", `after` is what is shipped.
+    """
 
     action: Action
     name: str
     fields: tuple[str, ...] = ()
+    before: Definition | None = field(default=None, compare=False, repr=False)
+    after: Definition | None = field(default=None, compare=False, repr=False)
 
     @property
     def writes(self) -> bool:
@@ -43,53 +50,68 @@ def synchronize(definitions: Sequence[Definition], *, write: bool = True) -> lis
 
     Two processes that start together take turns, by the lock on the version row.
     """
-    with transaction.atomic():
+    with transaction.atomic(), changing(cause=Cause.SYNC):
         CatalogVersion.objects.select_for_update().first()
-        rows = {tool.name: tool for tool in Tool.objects.all()}
+        rows = {tool.name: tool for tool in Tool.objects.select_related("upstream", "replaced_by")}
         return list(changes(definitions, rows, write=write))
 
 
 def changes(
     definitions: Sequence[Definition], rows: Mapping[str, Tool], *, write: bool
 ) -> Iterator[Change]:
-    for definition in definitions:
-        yield from follow(definition, rows.get(definition["name"]), write=write)
-    shipped = {definition["name"] for definition in definitions}
+    for shipped in definitions:
+        yield from follow(shipped, rows.get(shipped["name"]), write=write)
+    names = {shipped["name"] for shipped in definitions}
     for name, tool in rows.items():
-        if name not in shipped and tool.source == Source.CATALOG:
+        if name not in names and tool.source == Source.CATALOG:
             yield from retire(tool, write=write)
 
 
-def follow(definition: Definition, tool: Tool | None, *, write: bool) -> Iterator[Change]:
-    name = definition["name"]
+def follow(shipped: Definition, tool: Tool | None, *, write: bool) -> Iterator[Change]:
+    name = shipped["name"]
     if tool is None:
+        row = Tool(source=Source.CATALOG, **shipped)
+        after = definition(row)
         if write:
-            Tool.objects.create(source=Source.CATALOG, **definition)
-        yield Change("created", name, tuple(definition))
+            row.save(force_insert=True)
+        yield Change("created", name, tuple(shipped), after=after)
         return
     if tool.source == Source.ADMIN:
         yield Change("kept", name)  # made here under a name that was shipped later
         return
-    wanted = {"enabled": True, **definition}
-    different = [field for field, value in wanted.items() if getattr(tool, field) != value]
+    wanted = {"enabled": True, **shipped}
+    different = [field for field, value in wanted.items() if not same(getattr(tool, field), value)]
     if kept := [field for field in different if field in tool.overridden]:
-        yield Change("kept", name, tuple(kept))
+        yield change("kept", tool, {f: wanted[f] for f in kept})
     yield update(tool, {f: wanted[f] for f in different if f not in kept}, write=write)
 
 
-def update(tool: Tool, values: Mapping[str, Any], *, write: bool) -> Change:
+def update(tool: Tool, values: Definition, *, write: bool) -> Change:
     if not values:
         return Change("unchanged", tool.name)
+    updated = change("updated", tool, values)
     if write:
         Tool.objects.filter(pk=tool.pk).update(**values)
-    return Change("updated", tool.name, tuple(values))
+    return updated
 
 
 def retire(tool: Tool, *, write: bool) -> Iterator[Change]:
     """Switched off rather than deleted: an administrator may have edited it, or still want it."""
     if tool.enabled and "enabled" in tool.overridden:
-        yield Change("kept", tool.name, ("enabled",))
+        yield change("kept", tool, {"enabled": False})
     elif tool.enabled:
+        yield change("switched off", tool, {"enabled": False})
         if write:
             Tool.objects.filter(pk=tool.pk).update(enabled=False)
-        yield Change("switched off", tool.name, ("enabled",))
+
+
+def change(action: Action, tool: Tool, values: Definition) -> Change:
+    before = definition(tool)
+    return Change(action, tool.name, tuple(values), before, {**before, **values})
+
+
+def differing_from_shipped(row: Definition) -> list[str]:
+    """The fields that the next `synchronize` would correct, were they nobody's decision."""
+    shipped = {each["name"]: each for each in read_definitions()}.get(row["name"])
+    wanted = {"enabled": True, **shipped} if shipped else {"enabled": False}
+    return [name for name, value in wanted.items() if not same(row[name], value)]

@@ -5,12 +5,15 @@ The MCP server itself. The SDK speaks the protocol versions and transports; the 
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeGuard
 
+import anyio.to_thread
 from django.conf import settings
 from mcp import MCPError, types
 from mcp.server import CacheHint, Server, ServerRequestContext
 
+from mcp_gateway.answers import Answer
 from mcp_gateway.auth import Credentials, caller, principal
 from mcp_gateway.catalog import Catalog, CatalogTool
 from mcp_gateway.errors import (
@@ -21,6 +24,7 @@ from mcp_gateway.errors import (
     WivError,
     WivRefused,
 )
+from mcp_gateway.http_rule import WivRequest
 from mcp_gateway.listings import Listings
 from mcp_gateway.paging import BadCursor, page_of
 from mcp_gateway.version import find_version
@@ -43,6 +47,8 @@ INSTRUCTIONS = (
 # An argument that any tool takes and none advertises: another Wiv API key for this one call.
 KEY_ARGUMENT = "_wiv_api_key"
 MAX_KEY_LENGTH = 4096
+# Characters of an answer that take some 10 ms to shape.
+LONG_TEXT = 128 * 1024
 
 Context = ServerRequestContext[Any]
 
@@ -100,7 +106,9 @@ class ToolServer:
         """
         try:
             tool = await self._find_tool(params.name)
-            response = await self._call(tool, params.arguments or {})
+            arguments = params.arguments or {}
+            response = await self._call(tool, arguments)
+            answer = await shaped(tool, response, arguments)
         except MCPError:
             raise
         except CatalogUnavailable as error:
@@ -111,7 +119,7 @@ class ToolServer:
         except Exception:
             logger.exception("%s failed unexpectedly", params.name)
             return error_result("The MCP server failed to handle this call. Try again later.")
-        return success_result(response)
+        return success_result(answer, knows_structured_content(context))
 
     async def _find_tool(self, name: str) -> CatalogTool:
         """The ASGI layer answers a missing scope with 403; this holds if it should be fooled."""
@@ -133,9 +141,9 @@ class ToolServer:
         tool.input_schema.check(arguments)
         request = tool.http_rule.bind(arguments)
         try:
-            return await self._wiv.send(request, grant.credential, tool.timeout)
+            return await send(self._wiv, tool, request, grant.credential)
         except WivError as error:
-            if isinstance(error, WivRefused) and error.status == 401:
+            if isinstance(error, WivRefused) and error.status == 401 and not tool.other_api:
                 await self._confirm(grant)
             raise with_warning(error, tool) from error
 
@@ -188,11 +196,36 @@ def with_warning(error: WivError, tool: CatalogTool) -> ToolFailure:
     )
 
 
-def success_result(response: WivResponse) -> types.CallToolResult:
-    text = response.text or f"Wiv answered {response.status} without content: done."
+async def send(
+    wiv: WivClient, tool: CatalogTool, request: WivRequest, credential: Secret
+) -> WivResponse:
+    """To where the tool's requests go. The caller's credential is for Wiv alone."""
+    if tool.other_api:
+        return await wiv.send_elsewhere(request, tool.other_api, tool.timeout)
+    return await wiv.send(request, credential, tool.timeout)
+
+
+async def shaped(tool: CatalogTool, response: WivResponse, arguments: Mapping[str, Any]) -> Answer:
+    """As a model gets to see it. A long answer takes a thread, so that others needn't wait."""
+    if not response.text:
+        api = tool.other_api.title if tool.other_api else "Wiv"
+        return Answer(f"{api} answered {response.status} without content: done.")
+    apply = partial(tool.answer_rule.apply, response.value, response.text, arguments)
+    return await anyio.to_thread.run_sync(apply) if len(response.text) > LONG_TEXT else apply()
+
+
+def knows_structured_content(context: Context) -> bool:
+    """It came with 2025-06-18. No header says nothing: VS Code and Gemini CLI send none."""
+    version = context.request.headers.get("mcp-protocol-version") if context.request else None
+    return version is None or version >= "2025-06-18"
+
+
+def success_result(answer: Answer, with_structured_content: bool) -> types.CallToolResult:
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)],
-        structured_content=response.value if isinstance(response.value, dict) else None,
+        content=[types.TextContent(type="text", text=answer.text)],
+        structured_content=dict(answer.structured)
+        if answer.structured and with_structured_content
+        else None,
     )
 
 

@@ -24,7 +24,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from oauth_bridge import own_credentials
-from oauth_bridge.encryption import decrypt
+from oauth_bridge.encryption import decrypt, encrypt, register_encrypted
 from oauth_bridge.errors import SecretUnreadable
 from oauth_bridge.events import Event, record
 from oauth_bridge.families import revoke_family
@@ -54,14 +54,18 @@ __all__ = [
     "CredentialError",
     "InvalidCredential",
     "Secret",
+    "SecretUnreadable",
     "TokenGrant",
     "TooManyAttempts",
     "VerdictUnavailable",
     "address_of",
     "confirm",
+    "decrypt",
+    "encrypt",
     "find_grant",
     "find_key_owner",
     "is_jwt",
+    "register_encrypted",
     "register_parts",
     "scopes_offered",
 ]

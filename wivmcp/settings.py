@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "mcp_gateway.history.ActorMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -135,6 +136,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/connect"
+LOGIN_REDIRECT_URL = "/admin/"
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     # For client secrets, which are random: see the class.
@@ -285,6 +287,10 @@ MCP_TOOLS_LIST_TTL: timedelta = env.timedelta("MCP_TOOLS_LIST_TTL", default=time
 TOOLS_PER_PAGE: int = env.int("TOOLS_PER_PAGE", default=500)
 # Estimated tokens that the definitions a client lists may take before the admin warns.
 TOOLS_TOKEN_BUDGET: int = env.int("TOOLS_TOKEN_BUDGET", default=15_000)
+# Bytes of an answer that a model gets to see, unless the tool's row says otherwise; what is longer
+# is cut between rows. Claude Code takes 25,000 tokens, Claude.ai 150,000 characters: at three bytes
+# of JSON a token this is 22,000, notes included.
+ANSWER_MAX_BYTES: int = env.int("ANSWER_MAX_BYTES", default=64 * 1024)
 # Django's own limit for forms and JSON posted to the OAuth pages, in bytes.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
@@ -337,6 +343,7 @@ OAUTH2_PROVIDER = {
     "GRANT_ADMIN_CLASS": "oauth_bridge.admin.GrantAdmin",
     "ACCESS_TOKEN_ADMIN_CLASS": "oauth_bridge.admin.AccessTokenAdmin",
     "REFRESH_TOKEN_ADMIN_CLASS": "oauth_bridge.admin.RefreshTokenAdmin",
+    "ID_TOKEN_ADMIN_CLASS": "oauth_bridge.admin.UnusedAdmin",
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,

@@ -39,8 +39,11 @@ class CostMixin(ToolModelAdmin):
     change_list_template = "admin/mcp_gateway/tool/change_list.html"
 
     @admin.display(description="≈ tokens")
-    def tokens(self, tool: Tool) -> int:
-        return tokens_of(wire_tool(tool))
+    def tokens(self, tool: Tool) -> int | None:
+        try:
+            return tokens_of(wire_tool(tool))
+        except ValueError:  # a row that can't be listed costs nothing
+            return None
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

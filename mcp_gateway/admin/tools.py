@@ -20,6 +20,11 @@ from django.views.decorators.http import require_POST
 
 from mcp_gateway.admin.access import AvailabilityInline
 from mcp_gateway.admin.cost import CostMixin
+from mcp_gateway.admin.findings import FindingsFilter, FindingsMixin
+from mcp_gateway.admin.history import HistoryMixin
+from mcp_gateway.admin.openapi import OpenApiMixin
+from mcp_gateway.admin.transfer import TransferMixin
+from mcp_gateway.admin.trial import TrialMixin
 from mcp_gateway.models import FormerName, Source, Tool, ToolQuerySet
 from mcp_gateway.seed import read_definitions, synchronize
 
@@ -37,8 +42,18 @@ class IndentedJsonEncoder(json.JSONEncoder):
 
 
 @admin.register(Tool)
-class ToolAdmin(CostMixin, ToolModelAdmin):
-    list_display = ("name", "enabled", "category", "wiv_request", "required_scope", "tokens")
+class ToolAdmin(
+    HistoryMixin, TransferMixin, CostMixin, FindingsMixin, OpenApiMixin, TrialMixin, ToolModelAdmin
+):
+    list_display = (
+        "name",
+        "enabled",
+        "tokens",
+        "findings_count",
+        "category",
+        "required_scope",
+        "wiv_request",
+    )
     list_filter = (
         "category",
         "enabled",
@@ -47,12 +62,13 @@ class ToolAdmin(CostMixin, ToolModelAdmin):
         "source",
         ("upstream", admin.RelatedOnlyFieldListFilter),
         ("availability", admin.EmptyFieldListFilter),
+        FindingsFilter,
     )
     inlines = (AvailabilityInline,)
     autocomplete_fields = ("replaced_by",)
     search_fields = ("name", "title", "description", "path_template")
     readonly_fields = ("source", "overridden")
-    actions = ("switch_on", "switch_off", "follow_catalog")
+    actions = ("switch_on", "switch_off", "follow_catalog", "export_selected")
     save_as = True
     # Compared with the row, not with a hidden copy in the form, to see which fields changed.
     formfield_overrides = {

@@ -1,7 +1,6 @@
 """The documents' tables of paths against the code's: Django's resolver, ENDPOINTS, health."""
 
 import ast
-import re
 from collections.abc import Iterator
 from uuid import UUID
 

@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import call_command
 
-from mcp_gateway.models import CatalogVersion, Source, Tool
+from mcp_gateway.models import CatalogVersion, Source, Tool, ToolRevision
 from mcp_gateway.seed import Change, read_definitions, synchronize
 
 pytestmark = pytest.mark.django_db
@@ -100,3 +100,48 @@ def test_the_command_names_what_it_changed(catalog, capsys):
     Tool.objects.filter(name="wiv_list_cases").update(title="Drifted")
     call_command("sync_tools")
     assert "updated: wiv_list_cases (title)" in capsys.readouterr().out
+
+
+def test_a_dry_run_writes_nothing_and_succeeds(capsys):
+    call_command("sync_tools", "--dry-run")
+    assert not Tool.objects.exists()
+    assert "26 created" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_what_changes_is_shown_line_by_line(catalog, capsys, flags):
+    Tool.objects.filter(name="wiv_list_cases").update(title="Drifted", http_method="POST")
+    call_command("sync_tools", *flags)
+    lines = capsys.readouterr().out.splitlines()
+    assert '    -   "title": "Drifted",' in lines
+    assert '    +   "title": "List cases",' in lines
+    assert '    - http_method: "POST"' in lines
+    assert '    + http_method: "GET"' in lines
+
+
+def test_what_is_kept_is_named_with_what_is_shipped(catalog, capsys):
+    Tool.objects.filter(name="wiv_list_cases").update(title="Ours", overridden=["title"])
+    Tool.objects.filter(name="wiv_list_spaces").update(source=Source.ADMIN, title="Mine")
+    call_command("sync_tools")
+    output = capsys.readouterr().out
+    assert "kept: wiv_list_cases (title), which an administrator decided; shipped is" in output
+    assert '    +   "title": "List cases",' in output
+    assert "kept: wiv_list_spaces, which an administrator made" in output
+    assert Tool.objects.get(name="wiv_list_cases").title == "Ours"
+
+
+def test_each_tool_that_it_changes_is_on_record_once(catalog):
+    Tool.objects.filter(name="wiv_list_cases").update(title="Drifted")
+    ToolRevision.objects.all().delete()
+    synchronize(read_definitions()[1:])
+    assert {*ToolRevision.objects.values_list("tool_name", "cause")} == {
+        ("wiv_list_cases", "sync"),
+        ("wiv_list_workflows", "sync"),
+    }
+
+
+def test_a_dry_run_is_not_on_record(catalog):
+    ToolRevision.objects.all().delete()
+    Tool.objects.filter(name="wiv_list_cases").update(title="Drifted")
+    call_command("sync_tools", "--dry-run")
+    assert ToolRevision.objects.count() == 1

@@ -188,7 +188,7 @@ def test_nobody_is_sent_to_a_tool_they_cant_see(connect):
 def test_renaming_in_the_admin_leaves_the_old_name_behind(admin_client, connect, server):
     tool = Tool.objects.create(
         name="old_name", title="T", description="D", category="spaces", path_template="/spaces",
-        input_schema={"type": "object"}, read_only=True, destructive=False,
+        input_schema={"type": "object", "properties": {}}, read_only=True, destructive=False,
         required_scope="wiv:read",
     )  # fmt: skip
     data = form_data(tool, name="new_name")

@@ -12,19 +12,17 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models import Model, QuerySet
 
-from oauth_bridge.encryption import reencrypt
+from oauth_bridge.encryption import encrypted_fields, reencrypt
 from oauth_bridge.errors import SecretUnreadable
-from oauth_bridge.models import AuthorizationRequest, EndUserApiKey
 
 
 class Command(BaseCommand):
     help = "Encrypt every stored secret with the first of ENCRYPTION_KEYS."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        keys = EndUserApiKey.objects.exclude(encrypted_secret="")
-        self._rotate("API keys", keys, "encrypted_secret")
-        requests = AuthorizationRequest.objects.all()
-        self._rotate("sign-ins under way", requests, "encrypted_code_verifier")
+        for field in encrypted_fields():
+            rows = field.model._default_manager.exclude(**{field.name: ""})
+            self._rotate(field.what, rows, field.name)
 
     def _rotate(self, what: str, rows: QuerySet[Any], field: str) -> None:
         outcomes = [rotate_row(row, field) for row in rows.iterator()]
