@@ -18,6 +18,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
+from mcp_gateway import catalog
 from mcp_gateway.models import CatalogVersion, Tool
 from oauth_bridge import outbox, own_credentials
 from oauth_bridge.propelauth import propelauth
@@ -92,8 +93,17 @@ def sandbox(sandbox_process: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def server(transactional_db: None, server_thread: None, sandbox: Sandbox) -> Iterator[str]:
-    """The URL of a wivmcp with a fresh database and catalog, and a fresh sandbox behind it."""
+def server(
+    transactional_db: None,
+    server_thread: None,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """The URL of a wivmcp with a fresh database and catalog, and a fresh sandbox behind it.
+
+    It asks for the catalog's version at each request, so that no test waits for a second to pass.
+    """
+    monkeypatch.setattr(catalog, "LIFETIME", 0.0)
     fill_catalog()
     own_credentials.verdicts.clear()
     yield settings.PUBLIC_URL

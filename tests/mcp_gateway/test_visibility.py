@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_gateway import catalog
 from mcp_gateway.models import Availability, FormerName, Listing, Tool
 from mcp_gateway.resources import find_endpoint
 from mcp_gateway.visibility import Switch, Toolset, Viewer
@@ -18,12 +17,6 @@ from tests.oauth_client import OAuthClient
 
 pytestmark = pytest.mark.filterwarnings("error")
 NAME = "wiv_list_spaces"
-
-
-@pytest.fixture(autouse=True)
-def no_second_passes(monkeypatch):
-    """A worker asks for the catalog's version at each request instead of each second."""
-    monkeypatch.setattr(catalog, "LIFETIME", 0.0)
 
 
 @pytest.fixture
