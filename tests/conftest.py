@@ -3,6 +3,7 @@ look into its database and move its clock, and the sandbox in a process of its o
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -14,7 +15,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.color import no_style
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
@@ -46,9 +47,18 @@ def empty_tables() -> None:
         cursor.execute(" UNION ALL ".join(probes))
         filled = [row[0] for row in cursor.fetchall()]
     if filled:
-        statements = connection.ops.sql_flush(no_style(), filled, allow_cascade=True)
-        connection.ops.execute_sql_flush(statements)
+        flush(filled)
     SCHEMES.allow_known_applications(apps, None)
+
+
+def flush(filled: list[str]) -> None:
+    """Again when it deadlocks with the server, where a stream's look-up may still be under way."""
+    statements = connection.ops.sql_flush(no_style(), filled, allow_cascade=True)
+    for _ in range(5):
+        with suppress(OperationalError):
+            connection.ops.execute_sql_flush(statements)
+            return
+    connection.ops.execute_sql_flush(statements)
 
 
 @cache
