@@ -74,6 +74,7 @@ def main(arguments: list[str]) -> int:
 # What neither the database nor the kind of token of a run has a part in: it starts servers of its
 # own, or needs none. Once is enough, in a process of its own beside the two.
 ONCE = (
+    "tests/conformance",
     "tests/docs",
     "tests/e2e/test_admin_walk.py",
     "tests/e2e/test_demo.py",
