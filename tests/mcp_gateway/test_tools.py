@@ -60,7 +60,8 @@ def test_a_cursor_is_refused_as_there_is_one_page(mcp):
     assert error["code"] == -32602
 
 
-def test_a_tool_that_is_switched_off_is_unknown_within_a_second(mcp):
+def test_a_tool_that_is_switched_off_is_unknown_within_a_second(mcp, monkeypatch):
+    monkeypatch.undo()  # the server fixture's: here the worker asks once a second, as it is served
     assert not mcp.call("wiv_list_spaces").get("isError")
     Tool.objects.filter(name="wiv_list_spaces").update(enabled=False)
     started = time.monotonic()
