@@ -4,6 +4,7 @@ A part that is missing is left out loudly on a user's machine, and installed whe
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -72,53 +73,60 @@ def main(arguments: list[str]) -> int:
 
 
 # What neither the database nor the kind of token of a run has a part in: it starts servers of its
-# own, or needs none. Once is enough, in a process of its own beside the two.
-ONCE = (
-    "tests/attacks/test_client_documents.py",
-    "tests/attacks/test_tls.py",
-    "tests/conformance",
-    "tests/connect/doctor",
-    "tests/connect/test_ai_clients.py",
-    "tests/docs",
-    "tests/e2e/test_admin_walk.py",
-    "tests/e2e/test_call_log.py",
-    "tests/e2e/test_connect_keys.py",
-    "tests/e2e/test_connect_status.py",
-    "tests/e2e/test_connect_walk.py",
-    "tests/e2e/test_dashboard_page.py",
-    "tests/e2e/test_demo.py",
-    "tests/e2e/test_many_sign_ins.py",
-    "tests/e2e/test_sdk1.py",
-    "tests/e2e/test_two_workers.py",
-    "tests/interop",
-    "tests/mcp_gateway/test_answers.py",
-    "tests/mcp_gateway/test_call_semantics.py",
-    "tests/mcp_gateway/test_findings.py",
-    "tests/mcp_gateway/test_openapi.py",
-    "tests/mcp_gateway/test_retries.py",
-    "tests/mcp_gateway/test_sending.py",
-    "tests/oauth_bridge/test_client_documents.py",
-    "tests/properties",
-    "tests/sandbox",
-    "tests/script",
-    "tests/toolkit",
-)
+# own, or needs none. Once is enough, in processes of their own beside the two.
+ONCE = {
+    "browsers and clients": (
+        "tests/connect/doctor",
+        "tests/e2e/test_admin_walk.py",
+        "tests/e2e/test_call_log.py",
+        "tests/e2e/test_connect_keys.py",
+        "tests/e2e/test_connect_status.py",
+        "tests/e2e/test_connect_walk.py",
+        "tests/e2e/test_dashboard_page.py",
+        "tests/e2e/test_demo.py",
+        "tests/e2e/test_many_sign_ins.py",
+        "tests/e2e/test_sdk1.py",
+        "tests/e2e/test_two_workers.py",
+        "tests/interop",
+    ),
+    "once": (
+        "tests/attacks/test_client_documents.py",
+        "tests/attacks/test_tls.py",
+        "tests/conformance",
+        "tests/connect/test_ai_clients.py",
+        "tests/docs",
+        "tests/mcp_gateway/test_answers.py",
+        "tests/mcp_gateway/test_call_semantics.py",
+        "tests/mcp_gateway/test_findings.py",
+        "tests/mcp_gateway/test_openapi.py",
+        "tests/mcp_gateway/test_retries.py",
+        "tests/mcp_gateway/test_sending.py",
+        "tests/oauth_bridge/test_client_documents.py",
+        "tests/properties",
+        "tests/sandbox",
+        "tests/script",
+        "tests/toolkit",
+    ),
+}
 
 
 def plan(python: Path, newer_python: Path | None, url: str | None, chosen: bool) -> list[Run]:
     """`chosen`: which tests run is said on the command line, so there is nothing to share out."""
-    left_out = tuple(f"--ignore={path}" for path in ONCE)
+    left_out = tuple(f"--ignore={path}" for paths in ONCE.values() for path in paths)
     sqlite = Run("SQLite", "api_key", python, None)
     runs = [sqlite if chosen else replace(sqlite, options=left_out)]
     if url:
         runs.append(Run("PostgreSQL", "opaque", newer_python or python, url, left_out))
     if not chosen:
-        runs.append(replace(sqlite, database="SQLite, once", options=ONCE))
+        runs += [
+            replace(sqlite, database=f"SQLite, {title}", options=paths)
+            for title, paths in ONCE.items()
+        ]
     return runs
 
 
 def run_all(runs: list[Run], shared: dict[str, str | None], arguments: list[str]) -> list[int]:
-    """At the same time, since tests wait for much: three processes keep two cores busy.
+    """At the same time, since tests wait for much: four processes keep two cores busy.
 
     The first run is shown as it goes, the others' output waits for its turn.
     """
@@ -151,7 +159,7 @@ def pytest(
     """Its output goes to `output`; None is ours."""
     own = {"ACCESS_TOKEN_KIND": run.access_token_kind, "DATABASE_URL": run.database_url}
     # Of its own, or `--lf` would forget what failed in the other run.
-    cache = f"cache_dir=.pytest_cache/{run.database.lower().replace(', ', '-')}"
+    cache = f"cache_dir=.pytest_cache/{re.sub(r'[, ]+', '-', run.database.lower())}"
     process = subprocess.Popen(
         [run.python, "-m", "pytest", "-o", cache, *run.options, *arguments],
         cwd=ROOT,
