@@ -1,6 +1,6 @@
 from django.urls import path
 
-from connect import api_keys, attempts, connections, views
+from connect import api_keys, approvals, attempts, connections, views
 
 app_name = "connect"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("connect/api-keys/revoke", api_keys.revoke_api_key, name="revoke-api-key"),
     path("connect/connections/end", connections.end_connections, name="end-connections"),
     path("connect/connections/resume", connections.resume_connection, name="resume-connection"),
+    path("connect/approvals/<uuid:pk>", approvals.approval, name="approval"),
     path("connect/attempts", attempts.begin_attempt, name="attempts"),
     path("connect/attempts/current", attempts.current_attempt, name="current-attempt"),
     path("connect/attempts/end", attempts.end_attempt, name="end-attempt"),

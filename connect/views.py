@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from connect import ai_clients, api_keys
+from connect.approvals import pending_of
 from connect.attempts import diagnosis_of, find_attempt
 from connect.connections import list_connections, pauses_of
 from connect.visitors import Person, find_person
@@ -60,6 +61,7 @@ def context_of(person: Person) -> dict[str, object]:
         "person": person,
         "connections": list_connections(person.user),
         "pauses": pauses_of(person.user),
+        "approvals": pending_of(person.user),
         "api_keys": api_keys.list_api_keys(person),
         "key_lives": api_keys.lives_in_days(),
         "usual_key_life": api_keys.usual_life_in_days(),
@@ -70,7 +72,10 @@ def context_of(person: Person) -> dict[str, object]:
 
 @require_POST
 def start_sign_in(request: HttpRequest) -> HttpResponse:
-    return sign_in.begin(AuthorizationRequest.Purpose.CONNECT)
+    """`next` is the page to come back to; what isn't one of ours leads to the first page."""
+    page = request.POST.get("next", "")
+    query = page if sign_in.PAGE_PATH.fullmatch(page) else ""
+    return sign_in.begin(AuthorizationRequest.Purpose.CONNECT, query=query)
 
 
 @require_POST

@@ -24,6 +24,7 @@ from django.db import connections
 from mcp import types
 
 from mcp_gateway.answers import AnswerRule, Paging
+from mcp_gateway.approvals.policy import Policy, Rule
 from mcp_gateway.destinations import OtherApi
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.http_rule import HttpRule
@@ -51,6 +52,14 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """How to read what a call would change: a tool, and where the object is in its answer."""
+
+    tool: str
+    object: Projection
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogTool:
     """A tool as it's listed (`wire`), checked and sent."""
 
@@ -69,6 +78,9 @@ class CatalogTool:
     replacement: Replacement
     # Where its requests go; None for Wiv.
     other_api: OtherApi | None
+    # None where no call needs one.
+    approval: Policy | None
+    preview: Preview | None
 
     @property
     def name(self) -> str:
@@ -220,7 +232,31 @@ def compile_tool(row: Tool) -> CatalogTool:
             row.replaced_by.name if row.replaced_by else "", row.retirement_note
         ),
         other_api=other_api(row.upstream) if row.upstream else None,
+        approval=policy_of(row),
+        preview=preview_of(row),
     )
+
+
+def policy_of(row: Tool) -> Policy | None:
+    """A rule that can't be understood asks always."""
+    if row.approval == Rule.NEVER:
+        return None
+    try:
+        condition = Projection(row.approval_condition) if row.approval_condition.strip() else None
+        return Policy(Rule(row.approval), condition, row.free_calls or 0)
+    except ValueError as error:
+        logger.error("Every call of the tool %r needs an approval: %s", row.name, error)
+        return Policy(Rule.ALWAYS)
+
+
+def preview_of(row: Tool) -> Preview | None:
+    if not row.preview_tool:
+        return None
+    try:
+        return Preview(row.preview_tool, Projection(row.preview_object.strip() or "@"))
+    except UnusableProjection as error:
+        logger.error("What the tool %r would change can't be shown: %s", row.name, error)
+        return None
 
 
 def other_api(upstream: Upstream) -> OtherApi:

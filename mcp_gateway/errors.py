@@ -13,6 +13,8 @@
     └── ToolFailure                 becomes an `isError` result
         ├── NotHereAnyMore              renamed or switched off, and says what to use instead
         ├── TooManyCalls, ConnectionPaused, NotRecorded     the call never left this server
+        ├── ApprovalPending             nor did these; this one may after its user's approval
+        ├── ApprovalRefused, ApprovalImpossible, ApprovalUnavailable, TooManyApprovals
         ├── ArgumentsRefused            nor did this one
         │   ├── MissingArgument, PathArgumentRefused, QueryArgumentRefused, ParameterRefused
         │   └── KeyArgumentRefused
@@ -30,7 +32,9 @@ holds a credential or an argument's value.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import ClassVar
+from uuid import UUID
 
 from mcp.types import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
 
@@ -215,6 +219,87 @@ class NotRecorded(ToolFailure):
             "This call would change something and can't be recorded just now, so it wasn't made. "
             "Try again later.",
             reason="the intent can't be recorded",
+        )
+
+
+class ApprovalPending(ToolFailure):
+    """The call waits for its user, who decides at `url` until `expires_at`.
+
+    `is_known`: its client was sent there already.
+    """
+
+    def __init__(
+        self,
+        approval_id: UUID,
+        *,
+        tool: str,
+        url: str,
+        expires_at: datetime,
+        is_known: bool,
+        was_outdated: bool,
+    ) -> None:
+        before = ""
+        if was_outdated:
+            before = "What it changes is no longer as it was when the user was asked. "
+        super().__init__(
+            f"Not done yet: this call needs the user's approval. {before}Ask the user to decide "
+            f"at {url} until {expires_at:%H:%M} UTC. When they have, call {tool} again with "
+            "exactly the same arguments; it is made once, and nothing is sent before that.",
+            reason="waits for an approval",
+        )
+        self.for_user = f"{before}{tool} needs your approval. Nothing was sent yet."
+        self.approval_id = approval_id
+        self.tool = tool
+        self.url = url
+        self.expires_at = expires_at
+        self.is_known = is_known
+
+
+class ApprovalRefused(ToolFailure):
+    """How it ended: "rejected", "withdrawn", "expired", "used" or "outdated"."""
+
+    TEXTS: ClassVar[Mapping[str, str]] = {
+        "rejected": "The user rejected this call. Don't repeat it unless they ask for it.",
+        "withdrawn": "The user didn't want to decide about this call. Ask them how to go on.",
+        "expired": "The user didn't decide in time. Ask them whether to call again.",
+        "used": "The user approved this call once, and it was made once: by another call with "
+        "the same arguments. Check the result with a read-only tool before calling again.",
+        "outdated": "What this call changes is no longer as it was when the user was asked. Call "
+        "again, so that they can decide about it as it is now.",
+    }
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"Not done. {self.TEXTS[status]}", reason=f"approval {status}")
+
+
+class ApprovalImpossible(ToolFailure):
+    """The credential is an organization's own, with nobody behind it who could be asked."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Not done: this call needs the approval of a person, and this connection's API key "
+            "belongs to an organization. The user has to connect with their own account.",
+            reason="nobody can approve for an organization's key",
+        )
+
+
+class ApprovalUnavailable(ToolFailure):
+    def __init__(self) -> None:
+        super().__init__(
+            "Not done: this call needs the user's approval, and that can't be looked up just now. "
+            "Try again later.",
+            reason="approvals can't be looked up",
+        )
+
+
+class TooManyApprovals(ToolFailure):
+    """So many calls of one connection wait that nobody would read another."""
+
+    def __init__(self, public_url: str) -> None:
+        super().__init__(
+            "Not done: too many calls of this connection wait for the user's approval. Stop, and "
+            f"ask the user to decide about those first, at {public_url}/connect.",
+            reason="too many calls wait for an approval",
         )
 
 

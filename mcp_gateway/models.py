@@ -15,10 +15,12 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 
+from mcp_gateway.approvals.policy import Rule
 from mcp_gateway.findings import Severity, findings
 from mcp_gateway.http_rule import ALL_ARGUMENTS, HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
 from mcp_gateway.parameter_styles import Parameter, UnusableParameter, read_parameters
+from mcp_gateway.projection import Projection, UnusableProjection
 from oauth_bridge.credentials import Secret, decrypt, encrypt
 
 # App Runner cuts a request at 120 s; looking at the caller's credential takes some of it.
@@ -44,6 +46,13 @@ class HttpMethod(models.TextChoices):
 class Scope(models.TextChoices):
     READ = "wiv:read", "read (wiv:read)"
     WRITE = "wiv:write", "change (wiv:write)"
+
+
+class ApprovalRule(models.TextChoices):
+    NEVER = Rule.NEVER.value, "never"
+    ALWAYS = Rule.ALWAYS.value, "always"
+    MATCHING = Rule.MATCHING.value, "when the arguments match"
+    OVER_LIMIT = Rule.OVER_LIMIT.value, "over a number of calls an hour"
 
 
 class Source(models.TextChoices):
@@ -222,6 +231,44 @@ class Tool(models.Model):
     open_world = models.BooleanField(default=True, help_text="Reaches systems outside this server.")
     required_scope = models.CharField(max_length=32, choices=Scope.choices, default=Scope.WRITE)
 
+    approval = models.CharField(
+        "needs its user's approval",
+        max_length=10,
+        blank=True,
+        choices=ApprovalRule.choices,
+        default=ApprovalRule.NEVER,
+        db_default=ApprovalRule.NEVER,
+        help_text="The call waits until its user has said yes on a page of this server.",
+    )
+    approval_condition = models.TextField(
+        blank=True,
+        max_length=2000,
+        default="",
+        db_default="",
+        help_text="When the arguments match: JMESPath over them, like contains(keys(@), "
+        "'definition') || active == `false`.",
+    )
+    free_calls = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Over a number of calls an hour: how many one person may make without approval.",
+    )
+    preview_tool = models.CharField(
+        max_length=128,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The read-only tool that reads, by the arguments it requires, what this one "
+        "would change: whoever approves sees the difference.",
+    )
+    preview_object = models.TextField(
+        blank=True,
+        max_length=2000,
+        default="",
+        db_default="",
+        help_text="JMESPath: the object in that tool's answer. Empty for all of it.",
+    )
+
     enabled = models.BooleanField(
         default=True, help_text="Off: nobody sees it or can call it, but for the exceptions below."
     )
@@ -271,6 +318,11 @@ class Tool(models.Model):
                 violation_error_message="A read-only tool can't be destructive.",
             ),
             models.CheckConstraint(
+                condition=Q(read_only=False) | Q(approval=""),
+                name="mcp_gateway_tool_read_only_needs_no_approval",
+                violation_error_message="A read-only tool needs no approval.",
+            ),
+            models.CheckConstraint(
                 condition=Q(timeout__gt=timedelta(0), timeout__lte=LONGEST_CALL),
                 name="mcp_gateway_tool_timeout",
             ),
@@ -309,6 +361,8 @@ class Tool(models.Model):
         clean_http_rule(self.http_rule, self.input_schema)
         clean_definition(vars(self))
         clean_own_headers(self)
+        clean_approval(self)
+        clean_preview(self)
         clean_name(self)
         clean_replacement(self)
 
@@ -562,6 +616,46 @@ def clean_own_headers(tool: Tool) -> None:
         raise ValidationError({"parameters": f"The header {own} is the upstream's credential."})
 
 
+def clean_approval(tool: Tool) -> None:
+    """Each rule has what it asks, and nothing is set that no rule asks."""
+    needed = {Rule.MATCHING: "approval_condition", Rule.OVER_LIMIT: "free_calls"}
+    for rule, name in needed.items():
+        is_set = getattr(tool, name) not in (None, "")
+        if is_set and tool.approval != rule:
+            raise ValidationError({name: f"This is for “{ApprovalRule(rule).label}” only."})
+        if not is_set and tool.approval == rule:
+            raise ValidationError({name: f"“{ApprovalRule(rule).label}” needs this."})
+    clean_expression("approval_condition", tool.approval_condition)
+
+
+def clean_preview(tool: Tool) -> None:
+    clean_expression("preview_object", tool.preview_object)
+    if not tool.preview_tool:
+        return
+    reader = Tool.objects.filter(name=tool.preview_tool).first()
+    if reader is None:
+        return  # it may come with the same import; a call shows nothing of it meanwhile
+    problem = ""
+    if not reader.read_only:
+        problem = "This isn't a read-only tool."
+    elif reader.upstream_id != tool.upstream_id:
+        problem = "This tool reads from another upstream."
+    elif missing := {*reader.input_schema.get("required", ())} - {
+        *tool.input_schema.get("properties", {})
+    }:
+        problem = f"It requires {', '.join(sorted(missing))}, which this tool has no argument for."
+    if problem:
+        raise ValidationError({"preview_tool": problem})
+
+
+def clean_expression(field: str, expression: str) -> None:
+    try:
+        if expression.strip():
+            Projection(expression)
+    except UnusableProjection as error:
+        raise ValidationError({field: str(error)}) from error
+
+
 def clean_name(tool: Tool) -> None:
     """A tool may take its own former name back, not another's: calls would reach the wrong one."""
     former = FormerName.objects.filter(name=tool.name).select_related("tool").first()
@@ -582,5 +676,6 @@ def clean_replacement(tool: Tool) -> None:
 
 
 # Django finds an app's models through this module.
+from mcp_gateway.approvals.models import Approval, HourlyCalls  # noqa: E402, F401
 from mcp_gateway.call_log.models import CallChain, CallCount, CallLogEntry  # noqa: E402, F401
 from mcp_gateway.conduct.models import Pause  # noqa: E402, F401

@@ -54,6 +54,20 @@ class Projection:
 
     def apply(self, value: Any) -> Any:
         """Raises ProjectionFailed, also when nothing of an answer that has something is left."""
+        result = self._evaluate(value)
+        if result is None and value is not None:
+            raise ProjectionFailed("nothing is left")
+        return result
+
+    def is_true_of(self, value: Any) -> bool:
+        """As JMESPath has it: not for null, false, and empty text, lists and objects.
+
+        Raises ProjectionFailed.
+        """
+        result = self._evaluate(value)
+        return result is not None and result is not False and result not in ("", [], {})
+
+    def _evaluate(self, value: Any) -> Any:
         budget = Budget(MAX_STEPS)
         try:
             result = Interpreter(budget).visit(self._tree, value)
@@ -63,8 +77,6 @@ class Projection:
             raise ProjectionFailed("too deep") from error
         except (JMESPathError, ArithmeticError, AttributeError, TypeError, ValueError) as error:
             raise ProjectionFailed(type(error).__name__) from error
-        if result is None and value is not None:
-            raise ProjectionFailed("nothing is left")
         return result
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+from mcp_gateway.approvals.gate import ApprovalGate
 from mcp_gateway.auth import Caller, Credentials, acting_for, insufficient_scope, sdk_user
 from mcp_gateway.call_log.writer import CallLog
 from mcp_gateway.catalog import Catalog
@@ -99,9 +100,15 @@ async def open_run(credentials: Credentials, observer: Observer) -> AsyncIterato
         user_agent=f"wivmcp/{find_version()}",
         calls_per_route=settings.WIV_CALLS_PER_TOOL,
     )
-    with closing(Listings()) as listings, closing(Guard()) as guard, closing(CallLog()) as log:
+    with (
+        closing(Listings()) as listings,
+        closing(Guard()) as guard,
+        closing(ApprovalGate()) as gate,
+        closing(CallLog()) as log,
+    ):
         async with Catalog() as catalog, wiv_client as wiv:
-            server = ToolServer(catalog, wiv, credentials, listings, observer, guard, log).server
+            tools = ToolServer(catalog, wiv, credentials, listings, observer, guard, gate, log)
+            server = tools.server
             limit = settings.MCP_MAX_BODY_BYTES
             manager = StreamableHTTPSessionManager(
                 server, json_response=True, stateless=True, max_request_body_size=limit

@@ -14,6 +14,8 @@ from mcp import MCPError, types
 from mcp.server import CacheHint, Server, ServerRequestContext
 
 from mcp_gateway.answers import Answer
+from mcp_gateway.approvals import asking
+from mcp_gateway.approvals.gate import ApprovalGate, Departure, Reader
 from mcp_gateway.auth import Credentials, caller, principal
 from mcp_gateway.call_log import journal
 from mcp_gateway.call_log.record import CallRecord
@@ -21,6 +23,7 @@ from mcp_gateway.call_log.writer import CallLog, CallLogUnavailable
 from mcp_gateway.catalog import Catalog, CatalogTool
 from mcp_gateway.conduct.guard import Guard
 from mcp_gateway.errors import (
+    ApprovalPending,
     CatalogUnavailable,
     KeyArgumentRefused,
     NotHereAnyMore,
@@ -72,12 +75,14 @@ class ToolServer:
         listings: Listings,
         observer: Observer,
         guard: Guard,
+        gate: ApprovalGate,
         call_log: CallLog,
     ) -> None:
         self._catalog = catalog
         self._listings = listings
         self._observer = observer
         self._guard = guard
+        self._gate = gate
         self._call_log = call_log
         self._wiv = wiv
         self._credentials = credentials
@@ -118,7 +123,7 @@ class ToolServer:
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    ) -> types.CallToolResult | types.InputRequiredResult:
         """Never raises anything but the protocol error for a tool that isn't there.
 
         The SDK would send any other exception's text to 2025-era clients.
@@ -127,8 +132,12 @@ class ToolServer:
         trail = Trail(request_id=record.call_id.hex)
         try:
             async with reporting(context) as trail.note:
-                answer = await self._answer(record, trail, params.arguments or {})
+                answer = await self._answer(record, trail, params)
             journal.answered(record, trail, answer)
+        except ApprovalPending as pending:
+            journal.parked(record)
+            self._observer.called(caller(), params.name, None)
+            return asking.result(pending, context)
         except MCPError:
             self._failed(record, trail, UnknownTool("not there"))
             raise
@@ -151,11 +160,13 @@ class ToolServer:
         self._observer.called(caller(), record.tool, error)
 
     async def _answer(
-        self, record: CallRecord, trail: Trail, arguments: Mapping[str, Any]
+        self, record: CallRecord, trail: Trail, params: types.CallToolRequestParams
     ) -> Answer:
+        arguments = params.arguments or {}
         tool = await self._find_tool(record)
         await self._guard.admit(caller(), tool.name, arguments, writes=record.writes)
-        return await shaped(tool, await self._call(tool, record, trail, arguments), arguments)
+        response = await self._call(tool, record, trail, arguments, asking.reply_in(params))
+        return await shaped(tool, response, arguments)
 
     async def _find_tool(self, record: CallRecord) -> CatalogTool:
         """The ASGI layer answers a missing scope with 403; this holds if it should be fooled."""
@@ -171,7 +182,12 @@ class ToolServer:
         )
 
     async def _call(
-        self, tool: CatalogTool, record: CallRecord, trail: Trail, arguments: Mapping[str, Any]
+        self,
+        tool: CatalogTool,
+        record: CallRecord,
+        trail: Trail,
+        arguments: Mapping[str, Any],
+        reply: asking.Reply,
     ) -> WivResponse:
         arguments = dict(arguments)
         grant = principal()
@@ -180,6 +196,9 @@ class ToolServer:
             record.principal = journal.principal_of(grant, record.principal.client_version)
         tool.input_schema.check(arguments)
         request = tool.http_rule.bind(arguments)
+        if tool.approval is not None:
+            call = Departure(tool, arguments, request, grant, record.call_id, reply, trail.note)
+            await self._gate.admit(call, await self._catalog.current(), self._reader(grant))
         if record.writes:
             await self._intend(record)
         try:
@@ -188,6 +207,14 @@ class ToolServer:
             if isinstance(error, WivRefused) and error.status == 401 and not tool.other_api:
                 await self._confirm(grant)
             raise with_warning(error, tool) from error
+
+    def _reader(self, grant: TokenGrant) -> Reader:
+        """For what a call would change; none of it is part of the call."""
+
+        async def read(tool: CatalogTool, request: WivRequest) -> WivResponse:
+            return await send(self._wiv, tool, request, grant.credential)
+
+        return read
 
     async def _intend(self, record: CallRecord) -> None:
         try:

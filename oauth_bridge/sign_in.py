@@ -11,6 +11,7 @@ step.
 """
 
 import dataclasses
+import re
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -42,6 +43,8 @@ from oauth_bridge.secret import Secret, checksum
 SESSION_ORGANIZATION = "organization"
 SESSION_ORGANIZATIONS = "organizations"
 CONNECT_PATH = "/connect"
+# Where on these pages a sign-in may lead.
+PAGE_PATH = re.compile(r"/connect(/[a-z0-9-]+)*")
 
 START_AGAIN = "Go back to your assistant and connect again."
 
@@ -55,7 +58,10 @@ def begin(
     application: Application | None = None,
     query: str = "",
 ) -> HttpResponse:
-    """Send the browser to PropelAuth, bound to this one by a cookie of the flow's own."""
+    """Send the browser to PropelAuth, bound to this one by a cookie of the flow's own.
+
+    `query` is the client's request; for the connect page, the path of the page to come back to.
+    """
     state, browser_secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     verifier = create_code_verifier()
     row = AuthorizationRequest.objects.create(
@@ -264,7 +270,7 @@ def finish(
         raise used_up("completed or expired")
     response: HttpResponse
     if row.application is None:
-        response = _enter_connect(request, user, organization, organizations)
+        response = _enter_connect(request, user, organization, organizations, row.query)
     else:
         response = _return_to_client(row, row.application, user, organization)
     record(
@@ -282,12 +288,13 @@ def _enter_connect(
     user: User,
     organization: Organization,
     organizations: Iterable[Organization],
+    page: str,
 ) -> HttpResponseRedirect:
     login(request, user, backend="oauth_bridge.backends.PropelAuthBackend")
     request.session.cycle_key()  # login() keeps the key of a session the same user had
     request.session[SESSION_ORGANIZATION] = _id_and_name(organization)
     request.session[SESSION_ORGANIZATIONS] = [_id_and_name(each) for each in organizations]
-    return HttpResponseRedirect(CONNECT_PATH)
+    return HttpResponseRedirect(page if PAGE_PATH.fullmatch(page) else CONNECT_PATH)
 
 
 def _id_and_name(organization: Organization) -> dict[str, str]:

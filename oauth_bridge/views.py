@@ -151,7 +151,7 @@ class OrganizationView(View):
         except SignInFailed as failed:
             return sign_in_failed(request, failed, None)
         context = {"organizations": row.organizations, "application": row.application}
-        if row.query:
+        if row.application is not None:
             asked = AuthorizationCodeRequest.from_query(row.query)
             context["redirect_host"] = urlsplit(asked.redirect_uri).netloc
         return render(request, "oauth_bridge/organization.html", context)

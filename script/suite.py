@@ -78,6 +78,7 @@ ONCE = {
     "browsers and clients": (
         "tests/connect/doctor",
         "tests/e2e/test_admin_walk.py",
+        "tests/e2e/test_approval_page.py",
         "tests/e2e/test_call_log.py",
         "tests/e2e/test_connect_keys.py",
         "tests/e2e/test_connect_status.py",

@@ -284,6 +284,8 @@ SECURITY_EVENT_RETENTION: timedelta = env.timedelta(
 CALLS_PER_MINUTE: int = env.int("CALLS_PER_MINUTE", default=240)
 WRITES_PER_MINUTE: int = env.int("WRITES_PER_MINUTE", default=30)
 REPEATED_CALLS: int = env.int("REPEATED_CALLS", default=10)
+# For how long a call that needs its user's approval waits for it, and an approval for its call.
+APPROVAL_LIFETIME: timedelta = env.timedelta("APPROVAL_LIFETIME", default=timedelta(minutes=15))
 # How long tool calls stay in the call log, and how long the daily counts made of them.
 CALL_LOG_RETENTION: timedelta = env.timedelta("CALL_LOG_RETENTION", default=timedelta(days=90))
 CALL_COUNT_RETENTION: timedelta = env.timedelta("CALL_COUNT_RETENTION", default=timedelta(days=400))

@@ -31,7 +31,7 @@ SEES_COUNTS = "mcp_gateway.view_callcount"
 SEES_LOG = "mcp_gateway.view_calllogentry"
 ERRORS = {OutcomeFilter.parameter_name: call_filters.BOTH_ERRORS}
 REFUSALS = {OutcomeFilter.parameter_name: Outcome.REFUSED.value}
-OUTCOMES = ("ok", "refused", "cancelled", "failed", "unknown")
+OUTCOMES = ("ok", "parked", "refused", "cancelled", "failed", "unknown")
 PERCENTILES = ("p50", "p95", "p99")
 
 

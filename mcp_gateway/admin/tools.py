@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -58,6 +58,7 @@ class ToolAdmin(
         "category",
         "enabled",
         "read_only",
+        "approval",
         "required_scope",
         "source",
         ("upstream", admin.RelatedOnlyFieldListFilter),
@@ -100,9 +101,26 @@ class ToolAdmin(
             },
         ),
         ("Answer", {"fields": ("projection", "max_answer_bytes", "untrusted_fields")}),
+        (
+            "Approval by its user",
+            {
+                "fields": (
+                    "approval",
+                    "approval_condition",
+                    "free_calls",
+                    ("preview_tool", "preview_object"),
+                )
+            },
+        ),
         ("While it is switched off", {"fields": ("replaced_by", "retirement_note")}),
         ("Origin", {"fields": ("source", "overridden")}),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """A tool that is named is chosen from those there are."""
+        if db_field.name == "preview_tool":
+            return preview_choice(db_field.help_text)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="Request", ordering="path_template")
     def wiv_request(self, tool: Tool) -> str:
@@ -172,7 +190,7 @@ class ToolAdmin(
             self.message_user(request, f"{message.rstrip('.')}: {tool}", messages.SUCCESS)
 
     def save_model(
-        self, request: HttpRequest, obj: Tool, form: "ModelForm[Tool]", change: bool
+        self, request: HttpRequest, obj: Tool, form: "forms.ModelForm[Tool]", change: bool
     ) -> None:
         if change and obj.source == Source.CATALOG:
             obj.override(form.changed_data)
@@ -185,6 +203,14 @@ class ToolAdmin(
         if obj is not None and obj.source == Source.CATALOG:
             return False
         return super().has_delete_permission(request, obj)
+
+
+def preview_choice(help_text: str) -> forms.ChoiceField:
+    def choices() -> list[tuple[str, str]]:
+        readers = Tool.objects.filter(read_only=True).values_list("name", flat=True)
+        return [("", "none"), *((name, name) for name in readers)]
+
+    return forms.ChoiceField(choices=choices, required=False, help_text=help_text)
 
 
 def switch_button(tool: Tool, query: str) -> SafeString:

@@ -57,7 +57,7 @@ def start_of(at: datetime, span: CallCount.Span) -> datetime:
 def numbers_of(entry: CallLogEntry) -> list[int]:
     """In the order of SUMMED."""
     latencies = [0] * BUCKETS
-    if entry.outcome != Outcome.REFUSED:
+    if entry.outcome not in (Outcome.REFUSED, Outcome.PARKED):
         latencies[bucket_of(entry.duration_ms)] = 1
     outcomes = (int(entry.outcome == outcome) for outcome in COUNTED_OUTCOMES)
     return [1, *outcomes, entry.answer_bytes, entry.tokens, *latencies]

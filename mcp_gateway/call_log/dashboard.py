@@ -10,8 +10,9 @@ from typing import Self
 
 from mcp_gateway.call_log.counts import start_of
 from mcp_gateway.call_log.latency import BUCKETS, percentile
-from mcp_gateway.call_log.models import CallCount, CountQuerySet
+from mcp_gateway.call_log.models import SUMMED, CallCount, CountQuerySet
 
+COUNTED = SUMMED[:-BUCKETS]
 TOP = 10
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -54,13 +55,16 @@ DEFAULT_PERIOD = PERIODS["7d"]
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What some calls came to. A refused call never left this server, so it has no latency."""
+    """What some calls came to. One that was refused or parked never left this server, so it has no
+    latency.
+    """
 
     calls: int = 0
     refused: int = 0
     failed: int = 0
     unknown: int = 0
     cancelled: int = 0
+    parked: int = 0
     answer_bytes: int = 0
     tokens: int = 0
     latencies: tuple[int, ...] = (0,) * BUCKETS
@@ -71,13 +75,12 @@ class Numbers:
         if not sums:
             return cls()
         total = [sum(column) for column in zip(*sums, strict=True)]
-        calls, refused, failed, unknown, cancelled, answer_bytes, tokens, *latencies = total
-        outcomes = (refused, failed, unknown, cancelled)
-        return cls(calls, *outcomes, answer_bytes, tokens, tuple(latencies))
+        counts, latencies = total[:-BUCKETS], tuple(total[-BUCKETS:])
+        return cls(**dict(zip(COUNTED, counts, strict=True)), latencies=latencies)
 
     @property
     def ok(self) -> int:
-        return self.calls - self.refused - self.errors - self.cancelled
+        return self.calls - self.refused - self.parked - self.errors - self.cancelled
 
     @property
     def errors(self) -> int:

@@ -58,6 +58,10 @@ def failed(record: CallRecord, trail: Trail, error: BaseException) -> None:
     record.finish(outcome_of(record, error), str(error) if expected else type(error).__name__)
 
 
+def parked(record: CallRecord) -> None:
+    record.finish(Outcome.PARKED)
+
+
 def cancelled(record: CallRecord, trail: Trail) -> None:
     note_trail(record, trail)
     record.finish(Outcome.CANCELLED)

@@ -15,7 +15,7 @@ from mcp_gateway.call_log.record import Outcome
 GENESIS = "0" * 64
 LATENCIES = tuple(f"latency_{bucket}" for bucket in range(BUCKETS))
 # The others are OK.
-COUNTED_OUTCOMES = (Outcome.REFUSED, Outcome.FAILED, Outcome.UNKNOWN, Outcome.CANCELLED)
+COUNTED_OUTCOMES = tuple(outcome for outcome in Outcome if outcome != Outcome.OK)
 ERRORS = (Outcome.FAILED.value, Outcome.UNKNOWN.value)
 SUMMED = ("calls", *COUNTED_OUTCOMES, "answer_bytes", "tokens", *LATENCIES)
 OUTCOMES = [(each.value, each.value) for each in Outcome]
@@ -197,6 +197,8 @@ class CallCount(models.Model):
     failed = models.PositiveIntegerField(default=0)
     unknown = models.PositiveIntegerField(default=0)
     cancelled = models.PositiveIntegerField(default=0)
+    # A worker of the version before writes rows without it.
+    parked = models.PositiveIntegerField(default=0, db_default=0)
     answer_bytes = models.PositiveBigIntegerField(default=0)
     tokens = models.PositiveBigIntegerField(default=0)
     # And latency_0 to latency_44, below.
@@ -218,7 +220,7 @@ class CallCount(models.Model):
         return f"{self.calls} {self.value}, {self.span} of {self.start:%Y-%m-%d %H}:00"
 
 
-# Calls that weren't refused, by latency. Columns, because PostgreSQL adds up a hundred thousand
-# rows of them in a tenth of a second; JSON takes Python two.
+# Calls that weren't refused or parked, by latency. Columns, because PostgreSQL adds up a hundred
+# thousand rows of them in a tenth of a second; JSON takes Python two.
 for name in LATENCIES:
     CallCount.add_to_class(name, models.PositiveIntegerField(default=0))

@@ -9,13 +9,16 @@ from uuid import UUID, uuid4
 
 
 class Outcome(StrEnum):
-    """`REFUSED` never left this server. `UNKNOWN` left, and may have taken effect."""
+    """`REFUSED` never left this server. `UNKNOWN` left, and may have taken effect. `PARKED` waits
+    for its user's approval: a call after that is another one.
+    """
 
     OK = "ok"
     REFUSED = "refused"
     FAILED = "failed"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
+    PARKED = "parked"
 
 
 @dataclass(frozen=True, slots=True)
