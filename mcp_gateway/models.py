@@ -678,4 +678,4 @@ def clean_replacement(tool: Tool) -> None:
 # Django finds an app's models through this module.
 from mcp_gateway.approvals.models import Approval, HourlyCalls  # noqa: E402, F401
 from mcp_gateway.call_log.models import CallChain, CallCount, CallLogEntry  # noqa: E402, F401
-from mcp_gateway.conduct.models import Pause  # noqa: E402, F401
+from mcp_gateway.conduct.models import Pause, Use  # noqa: E402, F401

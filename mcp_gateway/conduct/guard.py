@@ -3,23 +3,32 @@
 import hashlib
 from collections.abc import Mapping
 
+import django.db
 from django.conf import settings
 
 from mcp_gateway.auth import Caller
 from mcp_gateway.conduct.models import Pause
 from mcp_gateway.conduct.pauses import Pauses
 from mcp_gateway.conduct.rules import Conduct, Limits, MustStop, MustWait
+from mcp_gateway.conduct.sharing import Sharing
 from mcp_gateway.errors import ConnectionPaused, TooManyCalls
 from oauth_bridge.credentials import TokenGrant
 
 
 class Guard:
     def __init__(self) -> None:
-        self._conduct = Conduct(current_limits)
-        self._pauses = Pauses(ended=self._conduct.forget)
+        # SQLite is for one process.
+        self._conduct = Conduct(current_limits, is_alone=django.db.connection.vendor == "sqlite")
+        self._sharing = Sharing(self._conduct)
+        self._pauses = Pauses(ended=self._forget)
 
     def close(self) -> None:
         self._pauses.close()
+        self._sharing.close()
+
+    def _forget(self, connection: str) -> None:
+        self._conduct.forget(connection)
+        self._sharing.forget(connection)
 
     async def admit(
         self, caller: Caller, tool: str, arguments: Mapping[str, object], *, writes: bool
@@ -29,6 +38,7 @@ class Guard:
         if (reason := await self._pauses.find_reason(connection)) is not None:
             raise ConnectionPaused(reason, settings.PUBLIC_URL)
         verdict = self._conduct.judge(connection, tool, arguments, writes=writes)
+        self._sharing.call_came()
         if isinstance(verdict, MustWait):
             raise TooManyCalls(verdict.limit, verdict.what, verdict.seconds)
         if isinstance(verdict, MustStop):

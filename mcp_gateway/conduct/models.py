@@ -50,3 +50,30 @@ class Pause(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client_name or self.client_id}: {self.reason}"
+
+
+class Use(models.Model):
+    """How often a connection made one call within ten seconds in one worker; other workers read it.
+
+    `connection` and `call` are SHA-256 in hexadecimal digits, `slot` counts tens of seconds since
+    1970. Rows older than the longest window are of no more use.
+    """
+
+    SLOT_SECONDS = 10
+
+    worker = models.UUIDField()
+    connection = models.CharField(max_length=64)
+    call = models.CharField(max_length=64)
+    writes = models.BooleanField()
+    slot = models.BigIntegerField(db_index=True)
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "slot", "worker", "call"], name="mcp_gateway_one_use"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} in {self.slot}"

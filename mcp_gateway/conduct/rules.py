@@ -1,7 +1,7 @@
 """Does one connection call so often, or so much the same, that nobody can have meant it?
 
-Pure, in the memory of one worker: a call goes in, and whether it may go on comes out. Three rules,
-each with a number that 0 switches off (Limits):
+Pure, in the memory of one worker: a call goes in, and whether it may go on comes out. What other
+workers count is told by `sharing`. Three rules, each with a number that 0 switches off (Limits):
 
 - more calls, or more calls of tools that write, in a minute than allowed: wait;
 - going on regardless of being told to wait: stop;
@@ -16,8 +16,9 @@ import json
 import math
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 MINUTE = 60.0
 REPEAT_WINDOW = 300.0
@@ -60,6 +61,22 @@ class MustStop:
 Verdict = MayCall | MustWait | MustStop
 
 
+# A moment of this worker's clock, and how many calls there were at about that time.
+Moments = Sequence[tuple[float, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What one connection did in other workers; `repetitions` by a call's digest."""
+
+    calls: Moments = ()
+    writes: Moments = ()
+    repetitions: Mapping[bytes, Moments] = field(default_factory=dict)
+
+
+NOTHING = Elsewhere()
+
+
 class _Window:
     """The moments of the last minute. Asking costs the same however many there are."""
 
@@ -69,13 +86,19 @@ class _Window:
     def add(self, now: float) -> None:
         self._moments.append(now)
 
-    def seconds_until_below(self, limit: int, now: float) -> int:
+    def seconds_until_below(self, limit: int, now: float, elsewhere: Moments = ()) -> int:
         """0 when there are fewer than `limit`, or no limit."""
         while self._moments and self._moments[0] <= now - MINUTE:
             self._moments.popleft()
-        if not limit or len(self._moments) < limit:
+        others = [(moment, count) for moment, count in elsewhere if moment > now - MINUTE]
+        left = len(self._moments) + sum(count for _, count in others)
+        if not limit or left < limit:
             return 0
-        return math.ceil(self._moments[-limit] + MINUTE - now) or 1
+        for moment, count in sorted([*((each, 1) for each in self._moments), *others]):
+            left -= count
+            if left < limit:
+                return math.ceil(moment + MINUTE - now) or 1
+        return 1  # a limit below 1 isn't one
 
 
 class _Repetitions:
@@ -104,15 +127,33 @@ class _History:
     writes: _Window = field(default_factory=_Window)
     refused: _Window = field(default_factory=_Window)
     repetitions: _Repetitions = field(default_factory=_Repetitions)
+    last: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A kind of call that is counted: whose, which, and whether it changes something."""
+
+    connection: str
+    digest: bytes
+    writes: bool
 
 
 class Conduct:
     def __init__(
-        self, limits: Callable[[], Limits], clock: Callable[[], float] = time.monotonic
+        self,
+        limits: Callable[[], Limits],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        is_alone: bool = True,
     ) -> None:
+        """`is_alone`: there is no other worker that would want to be told."""
         self._limits = limits
         self._clock = clock
+        self.is_alone = is_alone
         self._histories: OrderedDict[str, _History] = OrderedDict()
+        self._elsewhere: Mapping[str, Elsewhere] = {}
+        self._untold: Counter[Call] = Counter()
 
     def judge(
         self, connection: str, tool: str, arguments: Mapping[str, object], *, writes: bool
@@ -120,7 +161,9 @@ class Conduct:
         """Counts the call, unless it has to wait."""
         now, limits = self._clock(), self._limits()
         history = self._history_of(connection)
-        if (wait := _find_wait(limits, history, now, writes)) is not None:
+        history.last = now
+        elsewhere = self._elsewhere.get(connection, NOTHING)
+        if (wait := _find_wait(limits, history, elsewhere, now, writes)) is not None:
             history.refused.add(now)
             if history.refused.seconds_until_below(PATIENCE, now):
                 return MustStop(f"it went on calling after it was told {PATIENCE} times to wait")
@@ -129,7 +172,12 @@ class Conduct:
         if writes:
             history.writes.add(now)
         allowed = limits.repeats * (1 if writes else READS_TO_A_WRITE)
-        repeated = history.repetitions.add(_digest(tool, arguments), now)
+        digest = _digest(tool, arguments)
+        repeated = history.repetitions.add(digest, now)
+        if not self.is_alone:
+            self._untold[Call(connection, digest, writes)] += 1
+        others = elsewhere.repetitions.get(digest, ())
+        repeated += sum(count for moment, count in others if moment > now - REPEAT_WINDOW)
         if allowed and repeated > allowed:
             return MustStop(
                 f"it called {tool} {repeated} times within five minutes with the same arguments"
@@ -139,6 +187,22 @@ class Conduct:
     def forget(self, connection: str) -> None:
         """Somebody let it go on: it begins anew."""
         self._histories.pop(connection, None)
+        self._elsewhere = {**self._elsewhere, connection: NOTHING}
+
+    def take_untold(self) -> Mapping[Call, int]:
+        """What other workers haven't been told of yet."""
+        untold, self._untold = self._untold, Counter()
+        return untold
+
+    def learn(self, elsewhere: Mapping[str, Elsewhere]) -> None:
+        """What other workers count, by connection."""
+        self._elsewhere = elsewhere
+
+    def recent_connections(self) -> list[str]:
+        """Those that called within the longest window."""
+        since = self._clock() - REPEAT_WINDOW
+        newest_first = reversed(self._histories.items())
+        return [name for name, _ in takewhile(lambda each: each[1].last > since, newest_first)]
 
     def _history_of(self, connection: str) -> _History:
         history = self._histories.setdefault(connection, _History())
@@ -148,11 +212,14 @@ class Conduct:
         return history
 
 
-def _find_wait(limits: Limits, history: _History, now: float, writes: bool) -> MustWait | None:
-    if seconds := history.calls.seconds_until_below(limits.calls_per_minute, now):
-        return MustWait(seconds, limits.calls_per_minute, "calls")
-    if writes and (seconds := history.writes.seconds_until_below(limits.writes_per_minute, now)):
-        return MustWait(seconds, limits.writes_per_minute, "calls that change something")
+def _find_wait(
+    limits: Limits, history: _History, elsewhere: Elsewhere, now: float, writes: bool
+) -> MustWait | None:
+    calls, changes = limits.calls_per_minute, limits.writes_per_minute
+    if seconds := history.calls.seconds_until_below(calls, now, elsewhere.calls):
+        return MustWait(seconds, calls, "calls")
+    if writes and (seconds := history.writes.seconds_until_below(changes, now, elsewhere.writes)):
+        return MustWait(seconds, changes, "calls that change something")
     return None
 
 

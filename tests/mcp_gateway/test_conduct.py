@@ -1,19 +1,36 @@
 """One connection runs wild: it waits, then is paused, and nobody else notices."""
 
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from django.db import connection
 from hypothesis import given, strategies
 
 from mcp_gateway.conduct import pauses
-from mcp_gateway.conduct.models import Pause
-from mcp_gateway.conduct.rules import PATIENCE, Conduct, Limits, MayCall, MustStop, MustWait
+from mcp_gateway.conduct.models import Pause, Use
+from mcp_gateway.conduct.rules import (
+    PATIENCE,
+    Conduct,
+    Elsewhere,
+    Limits,
+    MayCall,
+    MustStop,
+    MustWait,
+)
 from oauth_bridge.models import Application, User
 from sandbox import fixtures
 from tests.connect.test_connections import press
+from tests.e2e.deployment import serving
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.mcp_gateway.test_tools import wait_until
-from tests.robot import form_to, forms_of, signed_in
+from tests.robot import PLAIN_HTTP, form_to, forms_of, signed_in
+from tests.settings import free_port
+from tests.stand_ins import wait_until_answers
 
 RUN = "wiv_start_execution"
 READ = "wiv_list_workflows"
@@ -226,3 +243,76 @@ def test_whatever_it_does_no_minute_has_more_calls_than_allowed(calls):
         if conduct.judge("a", f"t{tool}", {}, writes=False) == MayCall():
             made.append(clock.now)
         assert sum(moment > clock.now - 60 for moment in made) <= 5
+
+
+# Several workers ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def another_worker(server: str, tmp_path: Path) -> Iterator[httpx2.Client]:
+    """A second process of the product on the same database, with limits as small."""
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite is for one process")
+    url = httpx2.URL(os.environ["DATABASE_URL"])
+    own = {
+        "DATABASE_URL": str(url.copy_with(path=f"/{connection.settings_dict['NAME']}")),
+        "CALLS_PER_MINUTE": "0",
+        "WRITES_PER_MINUTE": "4",
+        "REPEATED_CALLS": "3",
+        "DJANGO_SETTINGS_MODULE": "wivmcp.settings",
+    }
+    port = free_port()
+    with (
+        (tmp_path / "worker.log").open("wb") as output,
+        serving(port, 1, {**os.environ, **own}, output) as process,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", verify=PLAIN_HTTP) as worker,
+    ):
+        wait_until_answers(f"http://127.0.0.1:{port}/healthz", process)
+        yield worker
+
+
+def test_another_worker_is_no_way_round_a_limit(mcp, another_worker, limits):
+    limits.WRITES_PER_MINUTE = 4
+    there = McpClient(another_worker, mcp.credential)
+    for number in range(4):
+        assert not run(mcp, number).get("isError")
+    numbers = count(100)
+    wait_until(lambda: "calls that change something" in text_of(run(there, next(numbers))))
+
+
+def test_repetitions_in_several_workers_are_counted_together(mcp, another_worker, limits):
+    limits.REPEATED_CALLS = 3
+    there = McpClient(another_worker, mcp.credential)
+    for worker in (mcp, there, mcp):
+        assert not run(worker).get("isError")
+    wait_until(lambda: Use.objects.count() == 2)
+    said = [text_of(run(worker)) for worker in (there, mcp, there)]
+    assert "with the same arguments" in said[-1]
+    assert Pause.objects.count() == 1
+
+
+def test_whoever_may_go_on_begins_anew_in_all_workers(mcp, another_worker, limits):
+    limits.REPEATED_CALLS = 3
+    there = McpClient(another_worker, mcp.credential)
+    wait_until(lambda: "Stop calling tools" in text_of(run(there)))
+    wait_until(lambda: "Stop calling tools" in text_of(run(mcp)))
+    Pause.objects.in_force().end("somebody")
+    wait_until(lambda: not run(mcp).get("isError"))
+    wait_until(lambda: not Use.objects.filter(count__gt=1).exists())
+
+
+def test_calls_elsewhere_count_as_long_as_those_here():
+    clock = Clock()
+    conduct = Conduct(lambda: Limits(3, 0, 0), clock)
+    conduct.learn({"a": Elsewhere(calls=[(clock.now - 50, 2)])})
+    assert conduct.judge("a", "t", {}, writes=False) == MayCall()
+    assert conduct.judge("a", "t", {}, writes=False) == MustWait(10, 3, "calls")
+    assert conduct.judge("b", "t", {}, writes=False) == MayCall()
+    clock.now += 10
+    assert conduct.judge("a", "t", {}, writes=False) == MayCall()
+
+
+def test_whoever_is_alone_keeps_no_list_for_others():
+    conduct = Conduct(lambda: Limits(0, 0, 0), Clock())
+    conduct.judge("a", "t", {}, writes=False)
+    assert not conduct.take_untold()

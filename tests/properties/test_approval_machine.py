@@ -27,7 +27,9 @@ from tests.robot import form_to
 from tests.stand_ins import Sandbox
 
 Thing = TypeVar("Thing")
-OPENS_URLS: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}}
+OPENS_URLS: dict[str, Any] = {
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}
+}
 TOOL = "wiv_start_execution"
 # Which of what there is by then: two calls at once may leave more or less behind.
 WHICH = st.integers(0, 99)
