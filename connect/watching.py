@@ -20,6 +20,12 @@ from connect.sightings import Seen, recorder
 from mcp_gateway import errors
 from mcp_gateway.auth import Caller
 from mcp_gateway.exchange import Exchange
+from oauth_bridge.credentials import (
+    ExpiredToken,
+    InvalidCredential,
+    RevokedCredential,
+    WrongResource,
+)
 from oauth_bridge.models import User
 from oauth_bridge.network import client_address, network_of
 from oauth_bridge.views import ProblemPage
@@ -117,16 +123,23 @@ def problem_of_refusal(
             return problem
         if not authorization and not api_key:
             return ""
-        if "expired" in refusal.message and "access token" in refusal.message:
-            return None  # how clients notice that it's time to refresh
-        if "access token was revoked" in refusal.message:
-            return "signed_out"
-        return "other_resource" if "another resource" in refusal.message else "key_unknown"
+        return problem_of_credential(refusal.because)
     if isinstance(refusal, errors.MethodNotAllowed):
         return {("POST", "GET"): "http_at_sse", ("GET", "POST"): "sse_at_http"}.get(
             (exchange.method, exchange.endpoint.method)
         )
     return PROBLEM_OF_REFUSAL.get(type(refusal), "refused")
+
+
+def problem_of_credential(error: InvalidCredential | None) -> str | None:
+    match error:
+        case ExpiredToken():
+            return None  # how clients notice that it's time to refresh
+        case RevokedCredential():
+            return "signed_out"
+        case WrongResource():
+            return "other_resource"
+    return "key_unknown"
 
 
 def detail_of_refusal(exchange: Exchange, refusal: errors.HttpRefusal) -> str:

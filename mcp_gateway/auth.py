@@ -103,7 +103,7 @@ async def authenticate(exchange: Exchange, credentials: Credentials) -> tuple[Se
     except TooManyAttempts as error:
         raise TooManyRefused(error.description) from error
     except InvalidCredential as error:
-        raise invalid_token(endpoint, error.description) from error
+        raise invalid_token(endpoint, error.description, error) from error
     except VerdictUnavailable as error:
         raise Unavailable(error.description) from error
 
@@ -132,8 +132,10 @@ def api_keys(headers: Headers) -> Iterator[str]:
     return (value.strip() for value in headers.getlist("x-api-key") if value.strip())
 
 
-def invalid_token(endpoint: Endpoint, description: str) -> Unauthenticated:
-    return Unauthenticated(description, challenge(endpoint, "invalid_token", description))
+def invalid_token(
+    endpoint: Endpoint, description: str, because: InvalidCredential | None = None
+) -> Unauthenticated:
+    return Unauthenticated(description, challenge(endpoint, "invalid_token", description), because)
 
 
 def insufficient_scope(

@@ -38,6 +38,8 @@ from uuid import UUID
 
 from mcp.types import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
 
+from oauth_bridge.credentials import InvalidCredential
+
 
 class GatewayError(Exception):
     """The root. Never raised itself."""
@@ -159,8 +161,16 @@ class CredentialsDiffer(AuthorizationRefusal):
 
 
 class Unauthenticated(AuthorizationRefusal):
+    """`because` is what is wrong with the credential that was presented, if one was."""
+
     status = 401
     error = "invalid_token"
+
+    def __init__(
+        self, message: str, challenge: str, because: InvalidCredential | None = None
+    ) -> None:
+        super().__init__(message, challenge)
+        self.because = because
 
 
 class InsufficientScope(AuthorizationRefusal):

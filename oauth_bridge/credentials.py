@@ -53,12 +53,15 @@ from oauth_bridge.secret import Secret
 
 __all__ = [
     "CredentialError",
+    "ExpiredToken",
     "InvalidCredential",
+    "RevokedCredential",
     "Secret",
     "SecretUnreadable",
     "TokenGrant",
     "TooManyAttempts",
     "VerdictUnavailable",
+    "WrongResource",
     "address_of",
     "confirm",
     "decrypt",
@@ -114,7 +117,19 @@ class CredentialError(Exception):
 
 
 class InvalidCredential(CredentialError):
-    """Unknown, expired, revoked, or for another resource: 401 with `error="invalid_token"`."""
+    """It isn't known, or one of the three below: 401 with `error="invalid_token"`."""
+
+
+class ExpiredToken(InvalidCredential):
+    """One of ours, which its client may refresh."""
+
+
+class RevokedCredential(InvalidCredential):
+    """One of ours that was ended before its time."""
+
+
+class WrongResource(InvalidCredential):
+    """One of ours, for another part of this server (RFC 8707)."""
 
 
 class VerdictUnavailable(CredentialError):
@@ -209,7 +224,7 @@ def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
         return None
     user, application = _require_usable(token, resource)
     if token.is_denied:
-        raise InvalidCredential("The access token was revoked.", reason="denied here")
+        raise RevokedCredential("The access token was revoked.", reason="denied here")
     _note_use(token)
     return TokenGrant(
         kind="opaque" if token.kind == TokenKind.OPAQUE else "api_key",
@@ -226,13 +241,13 @@ def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
 
 def _require_usable(token: AccessToken, resource: str) -> tuple[User, Application]:
     if token.expires <= timezone.now():
-        raise InvalidCredential("The access token has expired.")
+        raise ExpiredToken("The access token has expired.")
     if token.user is None or not token.user.is_active:
-        raise InvalidCredential("The access token was revoked.", reason="user inactive")
+        raise RevokedCredential("The access token was revoked.", reason="user inactive")
     if token.application is None or token.application.blocked_at is not None:
-        raise InvalidCredential("The access token was revoked.", reason="client blocked")
+        raise RevokedCredential("The access token was revoked.", reason="client blocked")
     if resources_that_include(resource).isdisjoint(token.resource):
-        raise InvalidCredential("The access token is for another resource.")
+        raise WrongResource("The access token is for another resource.")
     return token.user, token.application
 
 
@@ -251,7 +266,7 @@ def _upstream_credential(token: AccessToken, presented: Secret) -> Secret:
     try:
         return decrypt(token.api_key.encrypted_secret)
     except SecretUnreadable as error:
-        raise InvalidCredential(
+        raise RevokedCredential(
             "The access token was revoked.", reason="encrypted key unreadable"
         ) from error
 
@@ -264,7 +279,7 @@ def _refuse_what_we_issued(credential: Secret) -> None:
     if key is None:
         return
     if key.purpose != EndUserApiKey.Purpose.CONNECT or not key.is_live or not key.user.is_active:
-        raise InvalidCredential("The access token was revoked.", reason="key of ours, not live")
+        raise RevokedCredential("The access token was revoked.", reason="key of ours, not live")
 
 
 def _find_key(credential: Secret) -> EndUserApiKey | None:
