@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from mcp_gateway.projection import Projection, ProjectionFailed
 
 logger = logging.getLogger(__name__)
 
 NOTES = "_mcp_notes"
+# What a status tool said of the job that a call has started.
+STATUS = "_mcp_status"
 # Bytes kept free for the notes that say what was cut.
 NOTE_BYTES = 800
 MAX_CUTS_TOLD = 2
@@ -94,20 +96,33 @@ class AnswerRule:
     untrusted_fields: frozenset[str] = frozenset()
     paging: Paging = field(default_factory=Paging)
 
-    def apply(self, value: Any, text: str, arguments: Mapping[str, Any]) -> Answer:
-        """`text` is `value` as compact JSON, for the answer that stays as it is."""
-        notes: list[str] = []
+    def apply(
+        self, value: Any, text: str, arguments: Mapping[str, Any], first: Sequence[str] = ()
+    ) -> Answer:
+        """`text` is `value` as compact JSON, for the answer that stays as it is.
+
+        `first` are notes that were made before.
+        """
+        notes = list(first)
         shaped, untrusted = without_invisible(value, self.untrusted_fields)
         if untrusted:
             notes.append(untrusted_note(untrusted))
         shaped = self._projected(shaped)
-        if untrusted or self.projection is not None:
+        if notes or self.projection is not None:
             text = compact(with_notes(shaped, notes))
         if size_of(text) > self.max_bytes:
             shaped, cuts = cut_to_fit(shaped, self.max_bytes - NOTE_BYTES - size_of(compact(notes)))
             notes.extend(self._cut_note(cut, arguments) for cut in told(cuts))
             text = compact(with_notes(shaped, notes))
         return Answer(text, self._structured(with_notes(shaped, notes), text), tuple(notes))
+
+    def with_status(self, answer: Answer, status: Any) -> Answer:
+        """One JSON of an answer that has notes, and what a status tool said."""
+        own = from_json(answer.text)
+        value = {NOTES: own.pop(NOTES), STATUS: status} | without(own, STATUS)
+        text = compact(value)
+        structured = self._structured(value, text) if answer.structured is not None else None
+        return Answer(text, structured, answer.notes)
 
     def _projected(self, value: Any) -> Any:
         if self.projection is None:
@@ -326,7 +341,20 @@ def with_notes(value: Any, notes: Sequence[str]) -> Any:
     """A list or a plain value is put into an object, where there is something to say."""
     if not notes:
         return value
-    return {NOTES: list(notes), **(value if isinstance(value, dict) else {"data": value})}
+    members = without(value, NOTES) if isinstance(value, dict) else {"data": value}
+    return {NOTES: list(notes), **members}
+
+
+def without_content(text: str, notes: Sequence[str]) -> Answer:
+    """The text as it is; as JSON, where there is something to say."""
+    if not notes:
+        return Answer(text)
+    value = with_notes(text, notes)
+    return Answer(compact(value), value, tuple(notes))
+
+
+def without(value: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key != name}
 
 
 def compact(value: Any) -> str:

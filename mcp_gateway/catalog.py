@@ -29,6 +29,8 @@ from mcp_gateway.destinations import OtherApi
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.http_rule import HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
+from mcp_gateway.jobs.links import with_jobs
+from mcp_gateway.jobs.rule import JobRule
 from mcp_gateway.models import TOOL_NAME, CatalogVersion, FormerName, Tool, Upstream
 from mcp_gateway.projection import Projection, UnusableProjection
 from mcp_gateway.visibility import Switch, Toolset, Viewer
@@ -81,6 +83,11 @@ class CatalogTool:
     # None where no call needs one.
     approval: Policy | None
     preview: Preview | None
+    # The job that a call of it starts, and those that it tells the state of.
+    job: JobRule | None = None
+    status_of: tuple[JobRule, ...] = ()
+    # Whether its calls may wait for such a job to be over.
+    can_wait: bool = False
 
     @property
     def name(self) -> str:
@@ -101,6 +108,11 @@ class Snapshot:
     def find(self, name: str) -> CatalogTool | None:
         """Whoever asks; `find_for` is what a caller may know of."""
         return self.tools.get(name)
+
+    def find_by_any_name(self, name: str) -> CatalogTool | None:
+        """The same, also by a former name."""
+        former = self.replacements.get(name, Replacement())
+        return self.tools.get(name) or self.tools.get(former.tool)
 
     def find_for(self, viewer: Viewer, name: str) -> CatalogTool | None:
         """Also one that their scope doesn't cover."""
@@ -188,7 +200,8 @@ def read(snapshot: Snapshot) -> Snapshot:
         return snapshot
     tools = Tool.objects.served().select_related("upstream", "replaced_by")
     tools = tools.prefetch_related("availability")
-    return Snapshot(version, compile_tools(tools), read_replacements())
+    replacements = read_replacements()
+    return Snapshot(version, compile_tools(tools, replacements), replacements)
 
 
 def read_replacements() -> dict[str, Replacement]:
@@ -201,16 +214,19 @@ def read_replacements() -> dict[str, Replacement]:
     return {name: replacement for name, replacement in found.items() if replacement}
 
 
-def compile_tools(rows: Iterable[Tool]) -> dict[str, CatalogTool]:
+def compile_tools(
+    rows: Iterable[Tool], replacements: Mapping[str, Replacement] | None = None
+) -> dict[str, CatalogTool]:
     """A row that can't be served is left out: the SDK would refuse the whole list because of it."""
     tools = {}
     # Not by the database's collation: a cursor of tools/list compares places too.
-    for row in sorted(rows, key=lambda row: (row.position, row.name)):
+    rows = sorted(rows, key=lambda row: (row.position, row.name))
+    for row in rows:
         try:
             tools[row.name] = compile_tool(row)
         except (UnusableSchema, TypeError, ValueError) as error:
             logger.error("The tool %r is left out of the catalog: %s", row.name, error)
-    return tools
+    return with_jobs(tools, rows, replacements or {})
 
 
 def compile_tool(row: Tool) -> CatalogTool:

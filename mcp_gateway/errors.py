@@ -313,6 +313,17 @@ class TooManyApprovals(ToolFailure):
         )
 
 
+class TooManyWaits(ToolFailure):
+    """One person's calls wait for as many jobs as may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Calls of this user wait for {limit} jobs already. Call without wait_seconds, or when "
+            "one of them has been answered.",
+            reason=f"{limit} jobs are waited for already",
+        )
+
+
 class ArgumentsRefused(ToolFailure):
     pass
 

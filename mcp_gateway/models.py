@@ -19,6 +19,8 @@ from mcp_gateway.approvals.policy import Rule
 from mcp_gateway.findings import Severity, findings
 from mcp_gateway.http_rule import ALL_ARGUMENTS, HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
+from mcp_gateway.jobs.parties import Party, check_parties, check_wait_argument, party_of
+from mcp_gateway.jobs.rule import UnusableJob, read_job
 from mcp_gateway.parameter_styles import Parameter, UnusableParameter, read_parameters
 from mcp_gateway.projection import Projection, UnusableProjection
 from oauth_bridge.credentials import Secret, decrypt, encrypt
@@ -225,6 +227,19 @@ class Tool(models.Model):
         "models are told so.",
     )
 
+    job = models.JSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="What a call starts that goes on after its answer; {} for nothing. For example "
+        '{"status_tool": "wiv_get_execution_status", "cancel_tool": "wiv_stop_execution", '
+        '"arguments": {"workflow_id": "arguments.workflow_id", "execution_id": '
+        '"answer.data.execution_id"}, "state": "data.status", "terminal": ["COMPLETED", "FAILED", '
+        '"STOPPED"], "input_required": ["WAITING_APPROVAL"]}. arguments: those of the status tool, '
+        "as JMESPath over what the call was given and answered. state: JMESPath over the status "
+        "tool's answer. cancel_tool and input_required may be left out.",
+    )
+
     read_only = models.BooleanField(default=False, help_text="Changes nothing in Wiv.")
     destructive = models.BooleanField(default=True, help_text="May overwrite or remove something.")
     idempotent = models.BooleanField(default=False, help_text="Calling twice is the same as once.")
@@ -299,6 +314,8 @@ class Tool(models.Model):
     )
 
     objects = ToolQuerySet.as_manager()
+    # By name, where rows come that aren't saved yet: an import's. Else the database is asked.
+    known_tools: "Mapping[str, Tool] | None" = None
 
     class Meta:
         ordering = ["position", "name"]
@@ -351,6 +368,16 @@ class Tool(models.Model):
         """Remember that an administrator decided these fields."""
         self.overridden = sorted({*self.overridden, *fields})
 
+    def find_by_name(self, name: str) -> "Tool | None":
+        """Another tool, or this one, by its name or a former one."""
+        if name == self.name:
+            return self
+        if self.known_tools is not None:
+            return self.known_tools.get(name)
+        former = FormerName.objects.filter(name=name).values("tool")
+        tools = Tool.objects.select_related("upstream").filter(Q(name=name) | Q(pk__in=former))
+        return tools.first()
+
     def clean(self) -> None:
         """Refuses a row that could not be served. Raises ValidationError with the field's name."""
         clean_timeout(self.timeout)
@@ -365,6 +392,7 @@ class Tool(models.Model):
         clean_preview(self)
         clean_name(self)
         clean_replacement(self)
+        clean_job(self)
 
 
 class Availability(models.Model):
@@ -632,11 +660,11 @@ def clean_preview(tool: Tool) -> None:
     clean_expression("preview_object", tool.preview_object)
     if not tool.preview_tool:
         return
-    reader = Tool.objects.filter(name=tool.preview_tool).first()
-    if reader is None:
-        return  # it may come with the same import; a call shows nothing of it meanwhile
+    reader = tool.find_by_name(tool.preview_tool)
     problem = ""
-    if not reader.read_only:
+    if reader is None:
+        problem = "There is no tool of this name."
+    elif not reader.read_only:
         problem = "This isn't a read-only tool."
     elif reader.upstream_id != tool.upstream_id:
         problem = "This tool reads from another upstream."
@@ -673,6 +701,21 @@ def clean_replacement(tool: Tool) -> None:
             raise ValidationError({"replaced_by": problem})
         seen.add(replacement.name)
         replacement = replacement.replaced_by
+
+
+def clean_job(tool: Tool) -> None:
+    """As the catalog does it, which serves a row without a job that can't be used."""
+
+    def find(name: str) -> Party | None:
+        found = tool.find_by_name(name)
+        return party_of(found) if found else None
+
+    try:
+        if rule := read_job(tool.job):
+            check_parties(rule, party_of(tool), find)
+            check_wait_argument(*filter(None, (party_of(tool), find(rule.status_tool))))
+    except UnusableJob as error:
+        raise ValidationError({"job": str(error)}) from error
 
 
 # Django finds an app's models through this module.

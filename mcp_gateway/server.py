@@ -4,7 +4,8 @@ The MCP server itself. The SDK speaks the protocol versions and transports; the 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeGuard
 
@@ -12,8 +13,9 @@ import anyio.to_thread
 from django.conf import settings
 from mcp import MCPError, types
 from mcp.server import CacheHint, Server, ServerRequestContext
+from pydantic_core import from_json
 
-from mcp_gateway.answers import Answer
+from mcp_gateway.answers import Answer, size_of, without_content
 from mcp_gateway.approvals import asking
 from mcp_gateway.approvals.gate import ApprovalGate, Departure, Reader
 from mcp_gateway.auth import Credentials, caller, principal
@@ -34,6 +36,8 @@ from mcp_gateway.errors import (
     WivRefused,
 )
 from mcp_gateway.http_rule import WivRequest
+from mcp_gateway.jobs.calls import JobCalls, Reply
+from mcp_gateway.jobs.wait_argument import Wait, taken_out
 from mcp_gateway.key_argument import KEY_ARGUMENT
 from mcp_gateway.listings import Listings
 from mcp_gateway.models import LONGEST_CALL
@@ -60,6 +64,8 @@ INSTRUCTIONS = (
 MAX_KEY_LENGTH = 4096
 # Characters of an answer that take some 10 ms to shape.
 LONG_TEXT = 128 * 1024
+# Bytes that a job's status gets beside a start's answer, however long that is.
+LEAST_ROOM = 2048
 
 Context = ServerRequestContext[Any]
 
@@ -85,6 +91,7 @@ class ToolServer:
         self._gate = gate
         self._call_log = call_log
         self._wiv = wiv
+        self._jobs = JobCalls(catalog, partial(send, wiv))
         self._credentials = credentials
         self.server: Server[Any] = Server(
             "wiv",
@@ -136,6 +143,7 @@ class ToolServer:
             journal.answered(record, trail, answer)
         except ApprovalPending as pending:
             journal.parked(record)
+            self._guard.forgive(caller(), params.name, params.arguments or {})
             self._observer.called(caller(), params.name, None)
             return asking.result(pending, context)
         except MCPError:
@@ -165,8 +173,11 @@ class ToolServer:
         arguments = params.arguments or {}
         tool = await self._find_tool(record)
         await self._guard.admit(caller(), tool.name, arguments, writes=record.writes)
-        response = await self._call(tool, record, trail, arguments, asking.reply_in(params))
-        return await shaped(tool, response, arguments)
+        asked = asking.reply_in(params)
+        reply = await self._call(tool, record, trail, arguments, asked)
+        if reply.goes_on:
+            self._guard.forgive(caller(), tool.name, arguments)
+        return await told(tool, reply, arguments)
 
     async def _find_tool(self, record: CallRecord) -> CatalogTool:
         """The ASGI layer answers a missing scope with 403; this holds if it should be fooled."""
@@ -187,9 +198,9 @@ class ToolServer:
         record: CallRecord,
         trail: Trail,
         arguments: Mapping[str, Any],
-        reply: asking.Reply,
-    ) -> WivResponse:
-        arguments = dict(arguments)
+        asked: asking.Reply,
+    ) -> Reply:
+        wait, arguments = taken_out(arguments) if tool.can_wait else (Wait(), dict(arguments))
         grant = principal()
         if KEY_ARGUMENT in arguments:
             grant = await self._find_key_owner(arguments.pop(KEY_ARGUMENT), grant)
@@ -197,12 +208,12 @@ class ToolServer:
         tool.input_schema.check(arguments)
         request = tool.http_rule.bind(arguments)
         if tool.approval is not None:
-            call = Departure(tool, arguments, request, grant, record.call_id, reply, trail.note)
+            call = Departure(tool, arguments, request, grant, record.call_id, asked, trail.note)
             await self._gate.admit(call, await self._catalog.current(), self._reader(grant))
         if record.writes:
             await self._intend(record)
         try:
-            return await send(self._wiv, tool, request, grant.credential, trail)
+            return await self._jobs.send(tool, arguments, request, wait, grant, trail)
         except WivError as error:
             if isinstance(error, WivRefused) and error.status == 401 and not tool.other_api:
                 await self._confirm(grant)
@@ -287,12 +298,30 @@ async def send(
     return await wiv.send(request, credential, terms, trail)
 
 
-async def shaped(tool: CatalogTool, response: WivResponse, arguments: Mapping[str, Any]) -> Answer:
-    """As a model gets to see it. A long answer takes a thread, so that others needn't wait."""
+async def told(tool: CatalogTool, reply: Reply, arguments: Mapping[str, Any]) -> Answer:
+    """As a model gets to see it: a start's answer with what was last seen of its job."""
+    answer = await shaped(tool, reply.response, arguments, reply.notes)
+    if (look := reply.last_look) is None:
+        return answer
+    rule = look.tool.answer_rule
+    room = max(tool.answer_rule.max_bytes - size_of(answer.text), LEAST_ROOM)
+    rule = replace(rule, max_bytes=min(room, rule.max_bytes))
+    last = await shaped(replace(look.tool, answer_rule=rule), look.response, look.arguments)
+    status = from_json(last.text) if look.response.text else last.text
+    return tool.answer_rule.with_status(answer, status)
+
+
+async def shaped(
+    tool: CatalogTool,
+    response: WivResponse,
+    arguments: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> Answer:
+    """The same of one answer. A long one takes a thread, so that others needn't wait."""
     if not response.text:
         api = tool.other_api.title if tool.other_api else "Wiv"
-        return Answer(f"{api} answered {response.status} without content: done.")
-    apply = partial(tool.answer_rule.apply, response.value, response.text, arguments)
+        return without_content(f"{api} answered {response.status} without content: done.", notes)
+    apply = partial(tool.answer_rule.apply, response.value, response.text, arguments, notes)
     return await anyio.to_thread.run_sync(apply) if len(response.text) > LONG_TEXT else apply()
 
 

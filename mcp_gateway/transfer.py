@@ -211,6 +211,15 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """A tool with its new values, not validated yet; `before` is None for a new one."""
+
+    tool: Tool
+    exceptions: list[Availability]
+    before: Definition | None
+
+
+@dataclass(frozen=True, slots=True)
 class ToolChange:
     """`tool` has its new values and isn't saved; `before` is None for a new one."""
 
@@ -238,6 +247,10 @@ class Plan:
     former_names: list[FormerName] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
+    def refuse(self, tool: Tool, error: ValidationError) -> None:
+        where = label("tools", tool.name)
+        self.problems.extend(Problem(where, text) for text in plain_words(error))
+
     @property
     def writes(self) -> bool:
         return bool(self.added or self.changed or self.upstreams or self.former_names)
@@ -257,8 +270,10 @@ def plan(parts: Mapping[str, list[Row]]) -> Plan:
     }
     tools = {name: here.get(name) or Tool(name=name) for name in rows["tools"]}
     references = References({**known.tools, **here, **tools}, upstreams)
-    for name, row in rows["tools"].items():
-        plan_tool(tools[name], row, references, found)
+    # All are assigned before one is validated: tools name each other.
+    drafts = [draft(tools[name], row, references, found) for name, row in rows["tools"].items()]
+    for each in filter(None, drafts):
+        plan_tool(each, references, found)
     for name, row in rows["former_names"].items():
         plan_former_name(name, row, references, found)
     found.gone = [tool for name, tool in here.items() if name not in rows["tools"]]
@@ -313,7 +328,7 @@ def plan_upstreams(rows: Mapping[str, Row], known: References, found: Plan) -> d
     return added
 
 
-def plan_tool(tool: Tool, row: Row, references: References, found: Plan) -> None:
+def draft(tool: Tool, row: Row, references: References, found: Plan) -> Draft | None:
     """A field that the file doesn't have stays as it is."""
     before = definition(tool) if tool.pk else None
     exceptions = list(tool.availability.all()) if tool.pk else []
@@ -322,13 +337,22 @@ def plan_tool(tool: Tool, row: Row, references: References, found: Plan) -> None
         assign(tool, values, references)
         if EXCEPTIONS in row:
             exceptions = parsed_exceptions(row[EXCEPTIONS])
-        if before is not None and same(before, definition(tool, exceptions)):
-            found.unchanged += 1  # even if it wouldn't be accepted today
-            return
+    except ValidationError as error:
+        found.refuse(tool, error)
+        return None
+    return Draft(tool, exceptions, before)
+
+
+def plan_tool(draft: Draft, references: References, found: Plan) -> None:
+    tool, exceptions, before = draft.tool, draft.exceptions, draft.before
+    if before is not None and same(before, definition(tool, exceptions)):
+        found.unchanged += 1  # even if it wouldn't be accepted today
+        return
+    tool.known_tools = references.tools
+    try:
         tool.full_clean()
     except ValidationError as error:
-        problems = (Problem(label("tools", tool.name), text) for text in plain_words(error))
-        found.problems.extend(problems)
+        found.refuse(tool, error)
         return
     remember_decisions(tool, before, definition(tool, exceptions))
     change = ToolChange(tool, exceptions, before, definition(tool, exceptions))

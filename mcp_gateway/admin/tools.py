@@ -112,6 +112,7 @@ class ToolAdmin(
                 )
             },
         ),
+        ("Long job", {"fields": ("job",)}),
         ("While it is switched off", {"fields": ("replaced_by", "retirement_note")}),
         ("Origin", {"fields": ("source", "overridden")}),
     )

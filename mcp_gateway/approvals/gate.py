@@ -36,6 +36,7 @@ from mcp_gateway.errors import (
     WivRefused,
 )
 from mcp_gateway.http_rule import WivRequest
+from mcp_gateway.models import LONGEST_CALL
 from mcp_gateway.progress import Note
 from mcp_gateway.projection import ProjectionFailed
 from mcp_gateway.wiv import WivResponse
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Seconds that a call is held for a decision, when its user knows of it: clients give up after 60.
+# Less before a call that may itself take long.
 PATIENCE = 45.0
 
 # Reads with the caller's credential: the tool, and its request.
@@ -101,7 +103,8 @@ class ApprovalGate:
         verdict = await self._run(partial(desk.settle, ask))
         if isinstance(verdict, desk.Waiting) and not verdict.is_new:
             call.note("Waiting for the user's approval")
-            await self._decisions.wait(verdict.approval.pk, PATIENCE)
+            left = (LONGEST_CALL - call.tool.timeout).total_seconds()
+            await self._decisions.wait(verdict.approval.pk, min(PATIENCE, max(left, 0.0)))
             # What it would change is read again: minutes may have passed.
             ask = await self._ask_of(call, snapshot, read, verdict.approval.pk)
             verdict = await self._run(partial(desk.settle, ask))
@@ -153,7 +156,7 @@ class ApprovalGate:
         preview = call.tool.preview
         if preview is None:
             return None, ""
-        reader = snapshot.find(preview.tool)
+        reader = snapshot.find_by_any_name(preview.tool)
         if reader is None or not reader.is_read_only or reader.other_api != call.tool.other_api:
             return None, f"{preview.tool} isn't available"
         try:

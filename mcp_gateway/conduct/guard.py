@@ -45,6 +45,10 @@ class Guard:
             await self._pauses.begin(pause_of(caller.grant, connection, verdict.reason))
             raise ConnectionPaused(verdict.reason, settings.PUBLIC_URL)
 
+    def forgive(self, caller: Caller, tool: str, arguments: Mapping[str, object]) -> None:
+        """It was told to make this call again, which isn't repeating itself."""
+        self._conduct.forgive(connection_of(caller.grant), tool, arguments)
+
 
 def current_limits() -> Limits:
     return Limits(settings.CALLS_PER_MINUTE, settings.WRITES_PER_MINUTE, settings.REPEATED_CALLS)

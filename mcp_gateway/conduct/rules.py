@@ -8,7 +8,7 @@ workers count is told by `sharing`. Three rules, each with a number that 0 switc
 - one tool with the same arguments again and again within five minutes: stop.
 
 Reading the state of a job every few seconds is what models are told to do, so a tool that only
-reads is allowed more repetitions.
+reads is allowed more repetitions. One that was told to come back is forgiven.
 """
 
 import hashlib
@@ -120,6 +120,16 @@ class _Repetitions:
         self._counts[digest] += 1
         return self._counts[digest]
 
+    def remove(self, digest: bytes) -> None:
+        """The latest one."""
+        for index in range(len(self._calls) - 1, -1, -1):
+            if self._calls[index][1] == digest:
+                del self._calls[index]
+                self._counts[digest] -= 1
+                if not self._counts[digest]:
+                    del self._counts[digest]
+                return
+
 
 @dataclass(slots=True)
 class _History:
@@ -183,6 +193,11 @@ class Conduct:
                 f"it called {tool} {repeated} times within five minutes with the same arguments"
             )
         return MayCall()
+
+    def forgive(self, connection: str, tool: str, arguments: Mapping[str, object]) -> None:
+        """The latest such call is no repetition; it stays one of the minute's calls."""
+        if (history := self._histories.get(connection)) is not None:
+            history.repetitions.remove(_digest(tool, arguments))
 
     def forget(self, connection: str) -> None:
         """Somebody let it go on: it begins anew."""

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from mcp_gateway.jobs.wait_argument import LONGEST_WAIT_SECONDS
+from mcp_gateway.jobs.waiting import FIRST_INTERVAL, JOBS_PER_PERSON, LONGEST_INTERVAL
 from mcp_gateway.models import Tool
 from tests.docs.markdown import read, tables_with
 
@@ -40,6 +42,32 @@ def test_the_table_of_tools_is_the_catalog():
     [table] = tables_with(read("docs/tools.md"), "Tool")
     in_order = sorted(CATALOG, key=lambda tool: tool["position"])
     assert list(table.rows) == [row(tool) for tool in in_order]
+
+
+def test_the_table_of_jobs_is_the_catalogs():
+    [table] = tables_with(read("docs/tools.md"), "Starts")
+    in_order = sorted(
+        (tool for tool in CATALOG if "job" in tool), key=lambda tool: tool["position"]
+    )
+    assert list(table.rows) == [job_row(tool) for tool in in_order]
+
+
+def job_row(tool: dict[str, Any]) -> dict[str, str]:
+    job = tool["job"]
+    return {
+        "Starts": span(tool["name"]),
+        "Status tool": span(job["status_tool"]),
+        "Cancel tool": span(job["cancel_tool"]) if "cancel_tool" in job else NOTHING,
+        "Terminal": ", ".join(map(span, job["terminal"])),
+        "Waits for somebody": ", ".join(map(span, job.get("input_required", []))) or NOTHING,
+    }
+
+
+def test_the_numbers_of_long_jobs_are_the_codes():
+    text = read("docs/tools.md")
+    assert f"`wait_seconds`, 0 to\n{LONGEST_WAIT_SECONDS}:" in text
+    assert f"after {FIRST_INTERVAL:g} s and ever more rarely, every {LONGEST_INTERVAL:g} s" in text
+    assert f"waits for {JOBS_PER_PERSON} jobs at once" in text
 
 
 def test_every_tool_is_open_world_as_the_table_says_above_it():

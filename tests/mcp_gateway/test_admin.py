@@ -70,7 +70,7 @@ def switch_url(tool: Tool, state: str) -> str:
 
 def form_data(tool: Tool, **changes: object) -> dict[str, object]:
     data = {k: "" if v is None else v for k, v in model_to_dict(tool).items()}
-    for name in ("input_schema", "query_parameters", "parameters", "untrusted_fields"):
+    for name in ("input_schema", "query_parameters", "parameters", "untrusted_fields", "job"):
         data[name] = json.dumps(data[name])
     data |= {"availability-TOTAL_FORMS": "0", "availability-INITIAL_FORMS": "0"}
     return {name: value for name, value in (data | changes).items() if value is not False}
