@@ -272,8 +272,9 @@ def plan(parts: Mapping[str, list[Row]]) -> Plan:
     references = References({**known.tools, **here, **tools}, upstreams)
     # All are assigned before one is validated: tools name each other.
     drafts = [draft(tools[name], row, references, found) for name, row in rows["tools"].items()]
+    by_any_name = {**renamed(rows["former_names"], references), **references.tools}
     for each in filter(None, drafts):
-        plan_tool(each, references, found)
+        plan_tool(each, by_any_name, found)
     for name, row in rows["former_names"].items():
         plan_former_name(name, row, references, found)
     found.gone = [tool for name, tool in here.items() if name not in rows["tools"]]
@@ -343,12 +344,22 @@ def draft(tool: Tool, row: Row, references: References, found: Plan) -> Draft | 
     return Draft(tool, exceptions, before)
 
 
-def plan_tool(draft: Draft, references: References, found: Plan) -> None:
+def renamed(rows: Mapping[str, Row], references: References) -> dict[str, Tool]:
+    """By the former names that come with the file: a job may still have one."""
+    named = {name: row.get("tool") for name, row in rows.items()}
+    return {
+        name: references.tools[tool]
+        for name, tool in named.items()
+        if isinstance(tool, str) and tool in references.tools
+    }
+
+
+def plan_tool(draft: Draft, known_tools: Mapping[str, Tool], found: Plan) -> None:
     tool, exceptions, before = draft.tool, draft.exceptions, draft.before
     if before is not None and same(before, definition(tool, exceptions)):
         found.unchanged += 1  # even if it wouldn't be accepted today
         return
-    tool.known_tools = references.tools
+    tool.known_tools = known_tools
     try:
         tool.full_clean()
     except ValidationError as error:

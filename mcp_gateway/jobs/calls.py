@@ -6,7 +6,7 @@ is answered by the looks of a poller that it may share.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -91,6 +91,11 @@ class Seen:
         )
 
     @property
+    def has_failed(self) -> bool:
+        """For good: looking again wouldn't help."""
+        return self.error is not None and self.is_done
+
+    @property
     def reason(self) -> str:
         """In words of ours, whatever the upstream said."""
         if self.error is None:
@@ -100,15 +105,21 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A job that a call has started, as far as its caller may follow it."""
+class Target:
+    """One job, as it's looked at: by a status tool's request, and what its answers mean."""
 
-    rule: JobRule
-    status_tool: CatalogTool
+    tool: CatalogTool
+    arguments: Mapping[str, Any]
+    request: WivRequest
+    rules: tuple[JobRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job that a call has started. No `target`: its answer doesn't say which job it is."""
+
     directions: Directions
-    # The status tool's, and what is sent for them; None when the answer doesn't have them.
-    arguments: Mapping[str, Any] | None
-    request: WivRequest | None
+    target: Target | None
 
 
 class JobCalls:
@@ -130,7 +141,8 @@ class JobCalls:
     ) -> Reply:
         """Raises a ToolFailure or CatalogUnavailable, but for what happens after a start."""
         if wait and tool.status_of:
-            return await self._wait(tool, request, wait, grant, trail)
+            target = Target(tool, arguments, request, tool.status_of)
+            return await self._wait(target, wait, grant, trail)
         response = await self._send(tool, request, grant.credential, trail)
         if tool.job is None:
             return Reply(response)
@@ -144,23 +156,16 @@ class JobCalls:
 
     # A status tool's call ------------------------------------------------------------------------
 
-    async def _wait(
-        self, tool: CatalogTool, request: WivRequest, wait: Wait, grant: TokenGrant, trail: Trail
-    ) -> Reply:
+    async def _wait(self, target: Target, wait: Wait, grant: TokenGrant, trail: Trail) -> Reply:
         """The first look may take as long as a call that doesn't wait, within LONGEST_WAIT."""
-        patience = min(tool.timeout, LONGEST_WAIT).total_seconds()
-        until = max(wait.deadline, wait.began + patience)
-        seen = await self._watch(tool, tool.status_of, request, wait, until, grant, trail, Seen())
-        if seen.response is None or (seen.error and seen.is_done):
-            raise seen.error or too_late(tool, wait)
+        patience = min(target.tool.timeout, LONGEST_WAIT).total_seconds()
+        first_until = max(wait.deadline, wait.began + patience)
+        seen = await self._watch(target, wait, first_until, grant, trail, Seen())
+        if seen.response is None or seen.has_failed:
+            raise seen.error or too_late(target.tool, wait)
         if seen.is_over:
             return Reply(seen.response)
-        told = [notes.earlier(seen.reason)] if seen.error else []
-        if seen.needs_somebody:
-            told.insert(0, notes.needs_somebody(seen.state))
-        else:
-            told.insert(0, notes.goes_on(seen.state, wait.elapsed))
-        return Reply(seen.response, tuple(told), goes_on=True)
+        return Reply(seen.response, tuple(told_of_wait(seen, wait)), goes_on=True)
 
     # A start's -----------------------------------------------------------------------------------
 
@@ -176,26 +181,23 @@ class JobCalls:
         started = await self._find_started(rule, arguments, response)
         if started is None:
             return Reply(response, (notes.NO_STATUS_TOOL,))
+        directions, target = started.directions, started.target
         if not wait:
-            return Reply(response, (notes.started(started.directions),))
-        if started.request is None or started.arguments is None:
-            told = notes.started_unseen(started.directions, "its answer doesn't say which it is")
+            return Reply(response, (notes.started(directions),))
+        if target is None:
+            told = notes.started_unseen(directions, "its answer doesn't say which it is")
             return Reply(response, (told,))
         if wait.is_up:
-            return Reply(response, tuple(told_of(started, Seen(), wait)))
-        # Its own: looks are no attempts of the start.
-        looks = Trail(note=trail.note)
-        tool, rules, begun = started.status_tool, (rule,), Seen(went_on=True)
+            return Reply(response, tuple(told_of_start(directions, Seen(), wait)))
+        looks = Trail(note=trail.note)  # its own: looks are no attempts of the start
         try:
-            seen = await self._watch(
-                tool, rules, started.request, wait, wait.deadline, grant, looks, begun
-            )
+            seen = await self._watch(target, wait, wait.deadline, grant, looks, Seen(went_on=True))
         except NotHereAnyMore:
-            return Reply(response, (notes.started_and_switched_off(tool.name),))
+            return Reply(response, (notes.started_and_switched_off(target.tool.name),))
         except ToolFailure as failure:
-            return Reply(response, (notes.started_unseen(started.directions, str(failure)),))
-        last = LastLook(tool, started.arguments, seen.response) if seen.response else None
-        return Reply(response, tuple(told_of(started, seen, wait)), last)
+            return Reply(response, (notes.started_unseen(directions, str(failure)),))
+        last = LastLook(target.tool, target.arguments, seen.response) if seen.response else None
+        return Reply(response, tuple(told_of_start(directions, seen, wait)), last)
 
     async def _find_started(
         self, rule: JobRule, arguments: Mapping[str, Any], response: WivResponse
@@ -205,23 +207,20 @@ class JobCalls:
         status_tool, cancel_tool = snapshot.find(rule.status_tool), snapshot.find(rule.cancel_tool)
         if status_tool is None or not viewer.may_call(status_tool):
             return None
-        found = rule.find_arguments(arguments, response.value)
-        request = find_request(status_tool, found)
+        target = find_target(status_tool, rule, rule.find_arguments(arguments, response.value))
         directions = Directions(
             status_tool.name,
             status_tool.can_wait,
             cancel_tool.name if cancel_tool and viewer.may_call(cancel_tool) else "",
-            notes.find_plain(found) if request else None,
+            notes.find_plain(target.arguments) if target else None,
         )
-        return Started(rule, status_tool, directions, found, request)
+        return Started(directions, target)
 
     # Both ----------------------------------------------------------------------------------------
 
     async def _watch(
         self,
-        tool: CatalogTool,
-        rules: tuple[JobRule, ...],
-        request: WivRequest,
+        target: Target,
         wait: Wait,
         first_until: float,
         grant: TokenGrant,
@@ -229,29 +228,30 @@ class JobCalls:
         seen: Seen,
     ) -> Seen:
         """Until it's over, or needs somebody, or the time is up."""
-        once = replace(tool, repeatable=False)  # looking again is the poller's business
+        once = replace(target.tool, repeatable=False)  # looking again is the poller's business
 
         async def ask(poll: Trail) -> WivResponse:
-            return await self._send(once, request, grant.credential, poll)
+            return await self._send(once, target.request, grant.credential, poll)
 
-        with self._pollers.joined(Watched.by(grant, tool.name, request), ask) as poller:
+        watched = Watched.by(grant, target.tool.name, target.request)
+        with self._pollers.joined(watched, ask) as poller:
             trail.attempts, number = 1, poller.looks
             while not seen.is_done:
-                look = await self._find_look(poller, number, tool, wait.deadline, first_until)
+                look = await self._find_look(poller, number, target, wait.deadline, first_until)
                 if look is None:
                     break
-                number, seen = look.number, seen.after(look, rules)
-                note_look(trail, tool, look, seen)
+                number, seen = look.number, seen.after(look, target.rules)
+                note_look(trail, target.tool, look, seen)
             if not seen.looks and poller.latest:  # of those who waited before
-                seen = seen.after(poller.latest, rules)
+                seen = seen.after(poller.latest, target.rules)
         return seen
 
     async def _find_look(
-        self, poller: Poller, number: int, tool: CatalogTool, until: float, first_until: float
+        self, poller: Poller, number: int, target: Target, until: float, first_until: float
     ) -> Look | None:
         """The one after that number, or None when the time is up. Raises NotHereAnyMore."""
         while True:
-            await self._require(tool)
+            await self._require(target.tool)
             left = (until if poller.latest else first_until) - anyio.current_time()
             if left <= 0:
                 return None
@@ -266,15 +266,15 @@ class JobCalls:
             raise NotHereAnyMore(tool.name, advice or "It was switched off while this call waited.")
 
 
-def find_request(
-    status_tool: CatalogTool, arguments: Mapping[str, Any] | None
-) -> WivRequest | None:
+def find_target(
+    tool: CatalogTool, rule: JobRule, arguments: Mapping[str, Any] | None
+) -> Target | None:
     """None for arguments that the status tool wouldn't take."""
     if arguments is None:
         return None
     try:
-        status_tool.input_schema.check(arguments)
-        return status_tool.http_rule.bind(arguments)
+        tool.input_schema.check(arguments)
+        return Target(tool, arguments, tool.http_rule.bind(arguments), (rule,))
     except ArgumentsRefused:
         return None
 
@@ -287,17 +287,29 @@ def note_look(trail: Trail, tool: CatalogTool, look: Look, seen: Seen) -> None:
         trail.note(f"{tool.name}: {notes.told(seen.state)}")
 
 
-def told_of(started: Started, seen: Seen, wait: Wait) -> list[str]:
-    directions, state = started.directions, seen.state
-    if seen.is_over:
-        return [notes.started_and_over(directions, state)]
-    if seen.response is None or (seen.error and seen.is_done):
-        return [notes.started_unseen(directions, seen.reason)]
+def told_of_wait(seen: Seen, wait: Wait) -> Iterator[str]:
+    """For a job that isn't over."""
     if seen.needs_somebody:
-        told = [notes.started_and_needs_somebody(directions, state)]
+        yield notes.needs_somebody(seen.state)
     else:
-        told = [notes.started_and_goes_on(directions, state, wait.elapsed)]
-    return [*told, notes.earlier(seen.reason)] if seen.error else told
+        yield notes.goes_on(seen.state, wait.elapsed)
+    if seen.error:
+        yield notes.earlier(seen.reason)
+
+
+def told_of_start(directions: Directions, seen: Seen, wait: Wait) -> Iterator[str]:
+    if seen.is_over:
+        yield notes.started_and_over(directions, seen.state)
+        return
+    if seen.response is None or seen.has_failed:
+        yield notes.started_unseen(directions, seen.reason)
+        return
+    if seen.needs_somebody:
+        yield notes.started_and_needs_somebody(directions, seen.state)
+    else:
+        yield notes.started_and_goes_on(directions, seen.state, wait.elapsed)
+    if seen.error:
+        yield notes.earlier(seen.reason)
 
 
 def too_late(tool: CatalogTool, wait: Wait) -> WivTimeout:

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from mcp_gateway.answers import NOTES, STATUS, AnswerRule
 from mcp_gateway.catalog import CatalogTool, compile_tools, read_replacements
 from mcp_gateway.conduct.rules import Conduct, Limits, MayCall
-from mcp_gateway.definitions import definition
+from mcp_gateway.definitions import ORIGIN_FIELDS, definition
 from mcp_gateway.jobs.rule import UnusableJob, read_job
 from mcp_gateway.models import FormerName, Tool, ToolRevision, Upstream
 from mcp_gateway.revert import revert
@@ -281,15 +281,25 @@ def test_the_shipped_jobs_are_clean_and_kept_by_an_administrators_word():
 
 @pytest.mark.django_db
 def test_a_job_comes_with_the_tools_that_it_names_in_one_file():
-    rows = [definition(tool) for tool in (starting(), looking(), stopping())]
-    for row in rows:
-        del row["source"], row["overridden"], row["origin"]
+    tools = [definition(tool) for tool in (starting(), looking(), stopping())]
+    rows = [{k: v for k, v in row.items() if k not in ORIGIN_FIELDS} for row in tools]
     found = plan({"tools": rows, "upstreams": [], "former_names": []})
     assert found.problems == []
     assert len(found.added) == 3
     rows[1]["read_only"] = False
     [problem] = plan({"tools": rows, "upstreams": [], "former_names": []}).problems
     assert str(problem) == "tool start: job: status_tool: look isn't marked read-only."
+
+
+@pytest.mark.django_db
+def test_a_former_name_in_the_same_file_is_good_for_a_job():
+    tools = [definition(tool) for tool in (starting(), looking(name="see"), stopping())]
+    rows = [{k: v for k, v in row.items() if k not in ORIGIN_FIELDS} for row in tools]
+    former = [{"name": "look", "tool": "see", "note": ""}]
+    assert plan({"tools": rows, "upstreams": [], "former_names": former}).problems == []
+    odd = [{"name": "look", "tool": ["see"], "note": ""}]
+    problems = plan({"tools": rows, "upstreams": [], "former_names": odd}).problems
+    assert "tool start: job: status_tool: there is no tool look." in map(str, problems)
 
 
 @pytest.mark.django_db
