@@ -18,6 +18,7 @@ from connect.connections import list_connections, pauses_of
 from connect.visitors import Person, find_person
 from oauth_bridge import sign_in
 from oauth_bridge.models import AuthorizationRequest
+from oauth_bridge.views import begin_sign_in
 
 
 @require_safe
@@ -75,7 +76,7 @@ def start_sign_in(request: HttpRequest) -> HttpResponse:
     """`next` is the page to come back to; what isn't one of ours leads to the first page."""
     page = request.POST.get("next", "")
     query = page if sign_in.PAGE_PATH.fullmatch(page) else ""
-    return sign_in.begin(AuthorizationRequest.Purpose.CONNECT, query=query)
+    return begin_sign_in(request, AuthorizationRequest.Purpose.CONNECT, query=query)
 
 
 @require_POST

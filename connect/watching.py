@@ -41,6 +41,7 @@ PROBLEM_OF_REFUSAL: dict[type[errors.HttpRefusal], str] = {
     errors.InsufficientScope: "read_only",
     errors.NoSuchToolset: "no_such_toolset",
     errors.OriginRefused: "origin_refused",
+    errors.TooManyAtOnce: "too_many_calls",
     errors.TooManyRefused: "too_many_refused",
     errors.Unavailable: "unavailable",
     errors.WrongHost: "wrong_host",

@@ -39,6 +39,8 @@ def limits(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         "MCP_MAX_HEADER_BYTES",
         "WIV_MAX_RESPONSE_BYTES",
         "WIV_CALLS_PER_TOOL",
+        "MAX_ARGUMENT_BYTES",
+        "MAX_CONNECTIONS",
     )
     return [
         Error(f"{name} must be positive.", hint="Leave it unset.", id="mcp_gateway.E003")
@@ -53,6 +55,10 @@ def durations(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if settings.WIV_TIMEOUT.total_seconds() <= 0:
         hint = "Set WIV_TIMEOUT to the seconds a tool call may take, such as 30."
         messages.append(Error("WIV_TIMEOUT must be positive.", hint=hint, id="mcp_gateway.E004"))
+    if settings.SLOW_CLIENT_TIMEOUT.total_seconds() <= 0:
+        hint = "Set SLOW_CLIENT_TIMEOUT to the seconds a request may take to come in, such as 30."
+        problem = "SLOW_CLIENT_TIMEOUT must be positive."
+        messages.append(Error(problem, hint=hint, id="mcp_gateway.E008"))
     if settings.WIV_TIMEOUT > LONGEST_CALL:
         seconds = f"{LONGEST_CALL.total_seconds():g}"
         hint = f"Calls end after {seconds} s anyway: App Runner cuts a request soon after."
@@ -73,7 +79,7 @@ def call_log(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
             problem = f"{pattern!r} in CALL_LOG_REDACTED is no regular expression: {error}."
             hint = "Each is a regular expression, and a comma ends it."
             messages.append(Error(problem, hint=hint, id="mcp_gateway.E006"))
-    for name in ("CALLS_PER_MINUTE", "WRITES_PER_MINUTE", "REPEATED_CALLS"):
+    for name in ("CALLS_PER_MINUTE", "WRITES_PER_MINUTE", "REPEATED_CALLS", "CONCURRENT_REQUESTS"):
         if getattr(settings, name) < 0:
             hint = "Set it to 0 for no limit."
             messages.append(Error(f"{name} is negative.", hint=hint, id="mcp_gateway.E007"))
@@ -99,7 +105,8 @@ def generous_limits(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not settings.CALL_LOG_REDACTED:
         hint = "Leave it unset, or name what secrets are called among your tools' arguments."
         messages.append(Warning("CALL_LOG_REDACTED is empty.", hint=hint, id="mcp_gateway.W005"))
-    if not (settings.CALLS_PER_MINUTE and settings.WRITES_PER_MINUTE and settings.REPEATED_CALLS):
-        hint = "Nothing stops an agent that runs wild; set each of the three limits."
+    limits = (settings.CALLS_PER_MINUTE, settings.WRITES_PER_MINUTE, settings.REPEATED_CALLS)
+    if not (all(limits) and settings.CONCURRENT_REQUESTS):
+        hint = "Nothing stops an agent that runs wild; set each of the four limits."
         messages.append(Warning("Calls aren't limited.", hint=hint, id="mcp_gateway.W006"))
     return messages

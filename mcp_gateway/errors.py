@@ -3,9 +3,9 @@
     GatewayError
     ├── HttpRefusal                 answered at the HTTP edge; the SDK never sees the request
     │   ├── WrongHost 421, NoSuchToolset 404, OriginRefused 403
-    │   ├── HeadersTooLarge 431, BodyTooLarge 413
+    │   ├── HeadersTooLarge 431, BodyTooLarge 413, BodyTooSlow 408, Compressed 415
     │   ├── MethodNotAllowed 405, NotJson 415, UnreadableBody 400, NotAMessage 400
-    │   ├── TooManyRefused 429, Unavailable 503
+    │   ├── TooManyRefused 429, TooManyAtOnce 429, Unavailable 503
     │   └── AuthorizationRefusal        an OAuth error, with a WWW-Authenticate challenge
     │       └── CredentialsDiffer 400, Unauthenticated 401, InsufficientScope 403
     ├── CatalogUnavailable          the database can't say which tools are switched on
@@ -17,7 +17,7 @@
         ├── ApprovalRefused, ApprovalImpossible, ApprovalUnavailable, TooManyApprovals
         ├── ArgumentsRefused            nor did this one
         │   ├── MissingArgument, PathArgumentRefused, QueryArgumentRefused, ParameterRefused
-        │   └── KeyArgumentRefused
+        │   └── ArgumentsTooLarge, KeyArgumentRefused
         └── WivError                    the call left, or tried to
             ├── CircuitOpen, BulkheadFull   held back here
             ├── WivUnreachable
@@ -92,8 +92,26 @@ class HeadersTooLarge(HttpRefusal):
     status = 431
 
 
-class BodyTooLarge(HttpRefusal):
+class UnreadBody(HttpRefusal):
+    """The rest of the body may still be on its way, and nobody reads it: the connection ends."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, {"Connection": "close"})
+
+
+class BodyTooLarge(UnreadBody):
     status = 413
+
+
+class BodyTooSlow(UnreadBody):
+    status = 408
+
+
+class Compressed(HttpRefusal):
+    status = 415
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, {"Accept-Encoding": "identity"})
 
 
 class NotJson(HttpRefusal):
@@ -139,6 +157,16 @@ class TooManyRefused(HttpRefusal):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, {"Retry-After": "60"})
+
+
+class TooManyAtOnce(HttpRefusal):
+    """One principal has as many requests under way as it may; nobody else's are touched."""
+
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        message = f"At most {limit} requests at once are served to you: wait for an answer first"
+        super().__init__(message, {"Retry-After": "1"})
 
 
 class AuthorizationRefusal(HttpRefusal):
@@ -351,6 +379,15 @@ class ParameterRefused(ArgumentsRefused):
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"The argument '{name}' {problem}.")
+
+
+class ArgumentsTooLarge(ArgumentsRefused):
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"{what} would have {size} bytes, and {limit} are the most that is taken. Send less "
+            "at a time.",
+            reason="arguments too large",
+        )
 
 
 class KeyArgumentRefused(ArgumentsRefused):

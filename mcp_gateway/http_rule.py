@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from mcp_gateway.errors import (
+    ArgumentsTooLarge,
     MissingArgument,
     ParameterRefused,
     PathArgumentRefused,
@@ -29,6 +30,9 @@ __all__ = ["ALL_ARGUMENTS", "JSON", "HttpRule", "WivRequest"]
 
 PATH_VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 ALL_ARGUMENTS = "*"
+# RFC 9110 section 4.1 asks for 8,000 octets at least; servers' defaults are about that.
+MAX_TARGET_BYTES = 8_000
+MAX_HEADERS_BYTES = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +75,22 @@ class HttpRule:
     def bind(self, arguments: Mapping[str, JSON]) -> WivRequest:
         """{"workflow_id": "wf_1", "limit": 5}  ->  GET /workflows/wf_1?limit=5
 
-        Raises MissingArgument, PathArgumentRefused, QueryArgumentRefused or ParameterRefused.
+        Raises MissingArgument, PathArgumentRefused, QueryArgumentRefused, ParameterRefused or
+        ArgumentsTooLarge.
         """
         target = self._path(arguments)
         if query := [*self._plain_query(arguments), *self._styled_query(arguments)]:
             target += "?" + "&".join(f"{name}={value}" for name, value in query)
+        headers = tuple(self._headers(arguments))
+        refuse_large("The request's URL", len(target), MAX_TARGET_BYTES)
+        header_bytes = sum(len(name) + len(value) for name, value in headers)
+        refuse_large("The request's headers", header_bytes, MAX_HEADERS_BYTES)
         return WivRequest(
             self.method,
             target,
             self._wrapped(self._body(arguments)) if self.body else None,
             has_body=bool(self.body),
-            headers=tuple(self._headers(arguments)),
+            headers=headers,
         )
 
     def _path(self, arguments: Mapping[str, JSON]) -> str:
@@ -140,6 +149,11 @@ class HttpRule:
         if isinstance(body, Mapping) and set(body) == {self.body_wrapper}:
             return body
         return {self.body_wrapper: body}
+
+
+def refuse_large(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise ArgumentsTooLarge(what, size, limit)
 
 
 def path_segment(name: str, value: JSON) -> str:

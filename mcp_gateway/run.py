@@ -3,7 +3,7 @@
 import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -16,7 +16,8 @@ from mcp_gateway.conduct.guard import Guard
 from mcp_gateway.disconnects import cancelled_by_disconnect, disconnect_cancels
 from mcp_gateway.errors import CatalogUnavailable, NoSuchToolset, Unavailable
 from mcp_gateway.exchange import Exchange
-from mcp_gateway.limits import read_body, replay
+from mcp_gateway.in_flight import InFlight
+from mcp_gateway.limits import check_encoding, read_body, replay
 from mcp_gateway.listings import Listings
 from mcp_gateway.messages import called_tool, check_content_type, read_message
 from mcp_gateway.observer import Observer
@@ -37,12 +38,14 @@ class Run:
     manager: StreamableHTTPSessionManager
     streams: SseStreams
     call_log: CallLog
+    in_flight: InFlight = field(default_factory=InFlight)
 
     async def serve(self, exchange: Exchange, credential: Secret, grant: TokenGrant) -> None:
         exchange = replace(exchange, scope={**exchange.scope, "user": sdk_user(grant)})
         with acting_for(grant, exchange.endpoint) as caller:
             if exchange.method == "POST":
-                await self._receive_message(exchange, caller)
+                with self.in_flight.admitted(grant):
+                    await self._receive_message(exchange, caller)
             else:
                 await self._open_stream(exchange, credential)
 
@@ -52,6 +55,7 @@ class Run:
         await exchange.answer_with(functools.partial(self.streams.open, check))
 
     async def _receive_message(self, exchange: Exchange, caller: Caller) -> None:
+        check_encoding(exchange.headers)
         check_content_type(exchange.headers)
         body = await read_body(exchange.headers, exchange.receive)
         await self._check_scope(exchange, caller, body)

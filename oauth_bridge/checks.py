@@ -100,6 +100,9 @@ POSITIVE = (
     "REGISTRATIONS_PER_ADDRESS",
     "REGISTRATIONS_PER_VENDOR",
     "CREDENTIAL_REFUSALS_PER_MINUTE",
+    "SIGN_INS_PER_ADDRESS",
+    "ADMIN_LOGINS_PER_ADDRESS",
+    "ADMIN_LOGINS_PER_ACCOUNT",
     "DATABASE_POOL_SIZE",
 )
 NOT_NEGATIVE = ("REFRESH_TOKEN_GRACE", "CREDENTIAL_VERDICT_LIFETIME", "TRUSTED_PROXY_COUNT")
@@ -183,6 +186,9 @@ AT_MOST = (
         "oauth_bridge.W010",
         "Each is a question to PropelAuth that anybody can cause.",
     ),
+    ("SIGN_INS_PER_ADDRESS", 10_000, "oauth_bridge.W010", "Anonymous callers fill the database."),
+    ("ADMIN_LOGINS_PER_ADDRESS", 100, "oauth_bridge.W010", "Anonymous callers guess passwords."),
+    ("ADMIN_LOGINS_PER_ACCOUNT", 1000, "oauth_bridge.W010", "Anonymous callers guess passwords."),
 )
 
 

@@ -1,7 +1,9 @@
 """The authorization server's pages and endpoints. What each decides is in the module it calls."""
 
 import logging
+import math
 import uuid
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,7 +31,9 @@ from oauth_bridge.models import (
     AuthorizationRequest,
     PrivateUseScheme,
 )
+from oauth_bridge.network import client_address, network_of
 from oauth_bridge.parameters import settle_parameters
+from oauth_bridge.rate_limits import seconds_to_wait
 from oauth_bridge.redirect_uris import is_loopback, is_trusted_redirect, uses_private_scheme
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error, unavailable
 
@@ -67,9 +71,35 @@ class AuthorizeView(View):
         if request.POST.get("decision") != "allow":
             record(Event.CONSENT_DENIED, application=application)
             return deny(request, asked, application)
-        return sign_in.begin(
-            AuthorizationRequest.Purpose.AUTHORIZE, application=application, query=asked.query()
+        return begin_sign_in(
+            request,
+            AuthorizationRequest.Purpose.AUTHORIZE,
+            application=application,
+            query=asked.query(),
         )
+
+
+def begin_sign_in(
+    request: HttpRequest,
+    purpose: AuthorizationRequest.Purpose,
+    *,
+    application: Application | None = None,
+    query: str = "",
+) -> HttpResponse:
+    """Each is a row, and anybody can begin one."""
+    bucket = f"sign-ins of {network_of(client_address(request))}"
+    if seconds := seconds_to_wait(bucket, settings.SIGN_INS_PER_ADDRESS, timedelta(hours=1)):
+        return too_many(request, "Too many sign-ins from your network", seconds)
+    return sign_in.begin(purpose, application=application, query=query)
+
+
+def too_many(request: HttpRequest, title: str, seconds: int) -> HttpResponse:
+    """RFC 6585 §4."""
+    minutes = math.ceil(seconds / 60)
+    wait = "a minute" if minutes == 1 else f"{minutes} minutes"
+    page = render_problem(request, title, f"Try again in {wait}.", status=429)
+    page["Retry-After"] = str(seconds)
+    return page
 
 
 def deny(

@@ -81,10 +81,11 @@ def server_thread(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> 
     config = uvicorn.Config(
         application,
         port=SERVER_PORT,
+        http="wivmcp.connection:Connection",
         lifespan="on",
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # as in script/serve
+        proxy_headers=False,  # as in wivmcp/__main__.py
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -29,8 +29,9 @@ os.environ.setdefault("PROPELAUTH_TIMEOUT", "2")
 os.environ.setdefault("KEY_MINTING_PATIENCE", "1")
 os.environ.setdefault("WIV_TIMEOUT", "2")
 # Tests and benchmarks call as nobody could mean it; those of the limits set their own.
-for _limit in ("CALLS_PER_MINUTE", "WRITES_PER_MINUTE", "REPEATED_CALLS"):
+for _limit in ("CALLS_PER_MINUTE", "WRITES_PER_MINUTE", "REPEATED_CALLS", "CONCURRENT_REQUESTS"):
     os.environ.setdefault(_limit, "0")
+os.environ.setdefault("SIGN_INS_PER_ADDRESS", "1000000")
 
 from wivmcp.settings import *  # noqa: E402, F403
 from wivmcp.settings import DATABASES, PASSWORD_HASHERS  # noqa: E402

@@ -1,6 +1,6 @@
 """The one ASGI application: the MCP endpoints, and Django for everything else.
 
-uvicorn wivmcp.asgi:application --lifespan on
+python -m wivmcp
 """
 
 import os
@@ -15,5 +15,6 @@ from starlette.types import ASGIApp  # noqa: E402
 
 from connect.watching import GatewayWatch  # noqa: E402
 from mcp_gateway.asgi import McpGateway  # noqa: E402
+from wivmcp.intake import Intake  # noqa: E402
 
-application = McpGateway(cast(ASGIApp, _django), observer=GatewayWatch())
+application = McpGateway(Intake(cast(ASGIApp, _django)), observer=GatewayWatch())

@@ -33,6 +33,11 @@ ALLOWED_ORIGINS: list[str] = env.list("ALLOWED_ORIGINS", default=[])
 # How many proxies in front of us append to X-Forwarded-For (App Runner: 1). 0 ignores the header.
 TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
 
+# How long a client may take to send a request, and how long it may leave an answer unread.
+SLOW_CLIENT_TIMEOUT: timedelta = env.timedelta("SLOW_CLIENT_TIMEOUT", default=timedelta(seconds=30))
+# Open connections of a worker, SSE streams and idle ones included.
+MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=4000)
+
 # --- Django --------------------------------------------------------------------------------------
 
 DEBUG: bool = env.bool("DEBUG", default=False)
@@ -85,6 +90,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "wivmcp.admin_input.AdminInputMiddleware",
     "mcp_gateway.history.ActorMiddleware",
     "connect.watching.WatchMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -268,6 +274,12 @@ CREDENTIAL_REFUSALS_PER_MINUTE: int = env.int("CREDENTIAL_REFUSALS_PER_MINUTE", 
 # redirect URIs all belong to a known vendor's cloud, whose addresses its users share, the second.
 REGISTRATIONS_PER_ADDRESS: int = env.int("REGISTRATIONS_PER_ADDRESS", default=60)
 REGISTRATIONS_PER_VENDOR: int = env.int("REGISTRATIONS_PER_VENDOR", default=1000)
+# Sign-ins that are begun from one address, per hour. Everybody in an office shares it.
+SIGN_INS_PER_ADDRESS: int = env.int("SIGN_INS_PER_ADDRESS", default=300)
+# Attempts to sign in at /admin/, per quarter of an hour: from one address, and at one account from
+# browsers that nobody has signed in with there before.
+ADMIN_LOGINS_PER_ADDRESS: int = env.int("ADMIN_LOGINS_PER_ADDRESS", default=20)
+ADMIN_LOGINS_PER_ACCOUNT: int = env.int("ADMIN_LOGINS_PER_ACCOUNT", default=50)
 # A registered client nobody signed in with, and one nobody is signed in with any more, are deleted
 # after this long.
 UNUSED_CLIENT_LIFETIME: timedelta = env.timedelta(
@@ -302,7 +314,13 @@ ENCRYPTION_KEYS: list[str] = env.list("ENCRYPTION_KEYS")
 # --- The MCP endpoints ---------------------------------------------------------------------------
 
 MCP_MAX_BODY_BYTES: int = env.int("MCP_MAX_BODY_BYTES", default=1024 * 1024)
+# Of every request, also to Django's pages.
 MCP_MAX_HEADER_BYTES: int = env.int("MCP_MAX_HEADER_BYTES", default=32 * 1024)
+# Arguments of one tool call, as JSON: what a model writes by hand is far shorter.
+MAX_ARGUMENT_BYTES: int = env.int("MAX_ARGUMENT_BYTES", default=256 * 1024)
+# Requests to the MCP endpoints that one person in an organization has under way in a worker; 0 for
+# no limit. Assistants send a few at once, and a call may last 110 s.
+CONCURRENT_REQUESTS: int = env.int("CONCURRENT_REQUESTS", default=32)
 # How long a 2026-07-28 client may reuse tools/list; short, because a tool can be switched off.
 MCP_TOOLS_LIST_TTL: timedelta = env.timedelta("MCP_TOOLS_LIST_TTL", default=timedelta(seconds=30))
 # Tools on one page of tools/list. Some clients read the first page only, so it's generous.
@@ -313,7 +331,7 @@ TOOLS_TOKEN_BUDGET: int = env.int("TOOLS_TOKEN_BUDGET", default=15_000)
 # is cut between rows. Claude Code takes 25,000 tokens, Claude.ai 150,000 characters: at three bytes
 # of JSON a token this is 22,000, notes included.
 ANSWER_MAX_BYTES: int = env.int("ANSWER_MAX_BYTES", default=64 * 1024)
-# Django's own limit for forms and JSON posted to the OAuth pages, in bytes.
+# Forms and JSON posted to pages and OAuth endpoints, in bytes; files for the admin aren't counted.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 # --- The authorization server (django-oauth-toolkit) ---------------------------------------------
@@ -386,7 +404,14 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"clients_fault": {"()": "wivmcp.logs.ClientsFault"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["clients_fault"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # INFO there is a line or more for each request, with URLs that hold codes and states.

@@ -1,6 +1,7 @@
 """May this connection call a tool now? Asked before anything is sent."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 import django.db
@@ -11,7 +12,7 @@ from mcp_gateway.conduct.models import Pause
 from mcp_gateway.conduct.pauses import Pauses
 from mcp_gateway.conduct.rules import Conduct, Limits, MustStop, MustWait
 from mcp_gateway.conduct.sharing import Sharing
-from mcp_gateway.errors import ConnectionPaused, TooManyCalls
+from mcp_gateway.errors import ArgumentsTooLarge, ConnectionPaused, TooManyCalls
 from oauth_bridge.credentials import TokenGrant
 
 
@@ -33,7 +34,7 @@ class Guard:
     async def admit(
         self, caller: Caller, tool: str, arguments: Mapping[str, object], *, writes: bool
     ) -> None:
-        """Raises TooManyCalls or ConnectionPaused."""
+        """Raises TooManyCalls, ConnectionPaused or ArgumentsTooLarge."""
         connection = connection_of(caller.grant)
         if (reason := await self._pauses.find_reason(connection)) is not None:
             raise ConnectionPaused(reason, settings.PUBLIC_URL)
@@ -44,10 +45,18 @@ class Guard:
         if isinstance(verdict, MustStop):
             await self._pauses.begin(pause_of(caller.grant, connection, verdict.reason))
             raise ConnectionPaused(verdict.reason, settings.PUBLIC_URL)
+        refuse_large(arguments)
 
     def forgive(self, caller: Caller, tool: str, arguments: Mapping[str, object]) -> None:
         """It was told to make this call again, which isn't repeating itself."""
         self._conduct.forgive(connection_of(caller.grant), tool, arguments)
+
+
+def refuse_large(arguments: Mapping[str, object]) -> None:
+    limit = settings.MAX_ARGUMENT_BYTES
+    size = len(json.dumps(arguments, ensure_ascii=False).encode(errors="replace"))
+    if size > limit:
+        raise ArgumentsTooLarge("The arguments", size, limit)
 
 
 def current_limits() -> Limits:

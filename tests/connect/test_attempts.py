@@ -477,6 +477,12 @@ def test_an_agent_that_ran_wild(watching, server, http, client, settings):
     assert not seen.works
 
 
+def test_an_agent_that_does_too_much_at_once(watching, server, http, make_key, settings):
+    settings.CONCURRENT_REQUESTS = -1  # as if so many were under way
+    McpClient(http, make_key()).request("tools/list")
+    sees(watching, server, "At most -1 requests at once", "goes on by itself")
+
+
 def test_a_later_success_ends_a_problem(watching, server, http, client, sandbox):
     mcp = McpClient(http, client.sign_in(watching)["access_token"])
     sandbox.fault("wiv", "/workflows*", "status", status=500)

@@ -106,12 +106,10 @@ def deployed(
 def serving(
     port: int, workers: int, environment: dict[str, str], output: BinaryIO
 ) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "uvicorn", "wivmcp.asgi:application", "--lifespan", "on"]
-    command += ["--port", str(port), "--workers", str(workers)]
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "wivmcp", "--port", str(port)],
         cwd=ROOT,
-        env=environment,
+        env={**environment, "WEB_CONCURRENCY": str(workers)},
         stdout=output,
         stderr=subprocess.STDOUT,
     )

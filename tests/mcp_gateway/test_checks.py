@@ -32,7 +32,11 @@ def test_an_origin_that_could_never_match_is_named(settings, origin):
 
 
 @pytest.mark.parametrize(
-    "name", ["MCP_MAX_BODY_BYTES", "MCP_MAX_HEADER_BYTES", "WIV_MAX_RESPONSE_BYTES"]
+    "name",
+    [
+        *("MCP_MAX_BODY_BYTES", "MCP_MAX_HEADER_BYTES", "WIV_MAX_RESPONSE_BYTES"),
+        *("MAX_ARGUMENT_BYTES", "MAX_CONNECTIONS"),
+    ],
 )
 def test_a_limit_of_nothing_is_named(settings, name):
     setattr(settings, name, 0)
@@ -47,6 +51,7 @@ def test_a_limit_of_nothing_is_named(settings, name):
         ("WIV_TIMEOUT", 120, ["mcp_gateway.W001"]),
         ("MCP_TOOLS_LIST_TTL", -1, ["mcp_gateway.E005"]),
         ("MCP_TOOLS_LIST_TTL", 0, []),
+        ("SLOW_CLIENT_TIMEOUT", 0, ["mcp_gateway.E008"]),
     ],
 )
 def test_a_duration_that_makes_no_sense_is_named(settings, name, seconds, expected):
@@ -60,9 +65,12 @@ def test_a_pattern_that_is_none_is_named(settings):
     assert (message.id, "(unclosed" in message.msg) == ("mcp_gateway.E006", True)
 
 
-@pytest.mark.parametrize("name", ["CALLS_PER_MINUTE", "WRITES_PER_MINUTE", "REPEATED_CALLS"])
+CALLS = ("CALLS_PER_MINUTE", "WRITES_PER_MINUTE", "REPEATED_CALLS", "CONCURRENT_REQUESTS")
+
+
+@pytest.mark.parametrize("name", CALLS)
 def test_a_negative_limit_is_named_and_a_missing_one_before_deployment(settings, name):
-    for each in ("CALLS_PER_MINUTE", "WRITES_PER_MINUTE", "REPEATED_CALLS"):
+    for each in CALLS:
         setattr(settings, each, 10)
     assert ids(checks.generous_limits) == []
     setattr(settings, name, 0)

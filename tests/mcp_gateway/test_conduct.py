@@ -78,6 +78,17 @@ def test_too_many_calls_have_to_wait(mcp, limits):
     assert "Wait " in said
 
 
+def test_arguments_that_are_too_large_go_no_further(mcp, settings, sandbox):
+    settings.MAX_ARGUMENT_BYTES = 1000
+    for event in ({"text": "x" * 1000}, {"numbers": [*range(400)]}, {"text": "ü" * 500}):
+        said = mcp.refused(RUN, workflow_id=fixtures.MONTHLY_REPORT, trigger_event=event)
+        assert "1000 are the most that is taken" in said
+    assert sandbox.requests("wiv") == []
+    event = {"text": "x" * 800}
+    answer = mcp.call(RUN, workflow_id=fixtures.MONTHLY_REPORT, trigger_event=event)
+    assert not answer.get("isError")
+
+
 def test_too_many_writes_have_to_wait_and_reading_goes_on(mcp, limits, sandbox):
     limits.WRITES_PER_MINUTE = 2
     assert not run(mcp, 1).get("isError")

@@ -1,5 +1,7 @@
 """What is refused, and how, before a tool is reached."""
 
+import gzip
+
 import httpx2
 import pytest
 
@@ -200,6 +202,66 @@ def test_a_streamed_body_that_is_too_large_is_refused(mcp, settings):
 def test_headers_that_are_too_large_are_refused(http, settings):
     headers = {"X-Padding": "x" * settings.MCP_MAX_HEADER_BYTES}
     assert http.post("/mcp", headers=headers).status_code == 431
+
+
+@pytest.mark.requirement("RFC 9110 §15.5.16")
+@pytest.mark.parametrize("path", ["/mcp", "/messages/?session_id=00"])
+def test_a_compressed_message_is_refused(mcp, path):
+    mcp.path = path
+    body = gzip.compress(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}')
+    answer = mcp.post(content=body, headers=JSON | {"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert answer.headers["accept-encoding"] == "identity"
+    assert "without Content-Encoding" in answer.json()["error"]["message"]
+
+
+def nested(levels: int) -> bytes:
+    """A ping with so many levels, its own two included."""
+    inner = b"[" * (levels - 2) + b"]" * (levels - 2)
+    return b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"a": ' + inner + b"}}"
+
+
+def test_a_message_may_be_nested_so_deep(mcp):
+    assert mcp.post(content=nested(64), headers=JSON).status_code == 200
+    for levels in (65, 150, 5_000):
+        answer = mcp.post(content=nested(levels), headers=JSON)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32700)
+        assert "deeper than 64 levels" in answer.json()["error"]["message"]
+
+
+def test_brackets_in_a_text_are_no_levels(mcp):
+    assert mcp.request("ping", {"_meta": {"a": "[{" * 1000}}).status_code == 200
+
+
+@pytest.mark.requirement("RFC 8259 §4, §6")
+@pytest.mark.parametrize("version", [{}, modern_headers("ping")])
+@pytest.mark.parametrize(
+    ("member", "why"),
+    [
+        (b'"a": 1, "a": 2', "twice"),
+        (b'"a": 1, "\\u0061": 2', "twice"),
+        (b'"a": NaN', "NaN isn't JSON"),
+        (b'"a": -Infinity', "-Infinity isn't JSON"),
+        (b'"a": 1e999', "too large"),
+        (b'"a": ' + b"9" * 5000, "isn't JSON"),
+        (b'"a": "\xff"', "isn't JSON"),
+        (b'"a": "\xed\xa0\x80"', "isn't JSON"),
+        (b'"a": "\\ud800"', "isn't JSON"),
+        (b'"a": "\x00"', "isn't JSON"),
+    ],
+)
+def test_what_parsers_take_differently_goes_no_further(mcp, version, member, why):
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {' + member + b"}}"
+    answer = mcp.post(content=body, headers=JSON | version)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == -32700
+    assert why in answer.json()["error"]["message"]
+
+
+def test_a_method_that_is_there_twice_is_neither(mcp):
+    """Which of them is checked must not be a question."""
+    call = b'{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{}}'
+    assert mcp.post(content=call, headers=JSON).status_code == 400
 
 
 @pytest.mark.parametrize("version", [{}, modern_headers("tools/call", "wiv_list_spaces")])

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from mcp_gateway.errors import (
     ArgumentsRefused,
+    ArgumentsTooLarge,
     MissingArgument,
     PathArgumentRefused,
     QueryArgumentRefused,
 )
-from mcp_gateway.http_rule import HttpRule, WivRequest
+from mcp_gateway.http_rule import MAX_HEADERS_BYTES, MAX_TARGET_BYTES, HttpRule, WivRequest
 from mcp_gateway.parameter_styles import STYLES, UnusableParameter, read_parameters
 from tests.properties.examples import examples
 
@@ -23,6 +24,28 @@ FORMS = [(location, style) for location, styles in STYLES.items() for style in s
 GET_WORKFLOW = HttpRule("GET", "/workflows/{workflow_id}")
 RUN = HttpRule("POST", "/workflows/{workflow_id}/run", body="trigger_event", body_wrapper="payload")
 SEARCH = HttpRule("POST", "/v2/cases/msp/search", query_parameters=("customer_id",), body="*")
+
+
+def test_a_url_has_an_end():
+    """Beyond it each server has an answer of its own, and some hang up."""
+    rule = HttpRule("GET", "/x", query_parameters=("q",))
+    longest = "x" * (MAX_TARGET_BYTES - len("/x?q="))
+    assert len(rule.bind({"q": longest}).target) == MAX_TARGET_BYTES
+    with pytest.raises(ArgumentsTooLarge) as refused:
+        rule.bind({"q": longest + "x"})
+    assert "URL would have 8001 bytes" in refused.value.for_model
+    with pytest.raises(ArgumentsTooLarge):
+        rule.bind({"q": [str(number) for number in range(3000)]})
+    with pytest.raises(ArgumentsTooLarge):
+        GET_WORKFLOW.bind({"workflow_id": "ü" * 2000})
+
+
+def test_headers_have_an_end():
+    parameters = read_parameters({"note": {"in": "header", "name": "X-Note"}})
+    rule = HttpRule("GET", "/x", parameters=parameters)
+    with pytest.raises(ArgumentsTooLarge) as refused:
+        rule.bind({"note": "x" * MAX_HEADERS_BYTES})
+    assert "headers" in refused.value.for_model
 
 
 def test_a_path_variable_is_filled_in_and_the_query_follows():

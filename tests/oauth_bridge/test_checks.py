@@ -20,6 +20,8 @@ SAFE = {
     "CALLS_PER_MINUTE": 240,
     "WRITES_PER_MINUTE": 30,
     "REPEATED_CALLS": 10,
+    "CONCURRENT_REQUESTS": 32,
+    "SIGN_INS_PER_ADDRESS": 300,
 }
 SQLITE = "oauth_bridge.W012"
 
@@ -73,6 +75,9 @@ def test_nothing_is_said_of_settings_as_they_should_be(production):
         ("REGISTRATIONS_PER_ADDRESS", 10_000, "oauth_bridge.W010"),
         ("REGISTRATIONS_PER_VENDOR", 1_000_000, "oauth_bridge.W010"),
         ("CREDENTIAL_REFUSALS_PER_MINUTE", 10_000, "oauth_bridge.W010"),
+        ("SIGN_INS_PER_ADDRESS", 100_000, "oauth_bridge.W010"),
+        ("ADMIN_LOGINS_PER_ADDRESS", 1000, "oauth_bridge.W010"),
+        ("ADMIN_LOGINS_PER_ACCOUNT", 10_000, "oauth_bridge.W010"),
         ("ALLOWED_HOSTS", ["mcp.example.test", "*"], "oauth_bridge.W011"),
         ("ALLOWED_HOSTS", [".example.test"], "oauth_bridge.W011"),
         ("WIV_API_URL", "http://api.example.test", "mcp_gateway.E001"),

@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
+import httpx2
 import pytest
 
 from oauth_bridge import own_credentials
 from oauth_bridge.cleanup import delete_old_rows
-from oauth_bridge.models import RateCounter, SecurityEvent
+from oauth_bridge.models import AuthorizationRequest, RateCounter, SecurityEvent
 from tests.mcp_gateway.json_rpc import McpClient
+from tests.robot import Robot, form_to
 
 BODY = {"redirect_uris": ["http://127.0.0.1:1/"], "token_endpoint_auth_method": "none"}
 
@@ -105,3 +107,26 @@ def test_old_counters_go(http):
         RateCounter.objects.filter(pk=counter.pk).update(window=counter.window - timedelta(days=2))
     delete_old_rows()
     assert not RateCounter.objects.exists()
+
+
+def begin_sign_in(robot: Robot, server: str, address: str) -> httpx2.Response:
+    robot.http.headers["X-Forwarded-For"] = address
+    return robot.submit(form_to(robot.get(f"{server}/connect"), "/connect/sign-in"))
+
+
+def test_sign_ins_are_begun_so_often_from_one_network(server, client, browser, settings):
+    """With a client or at /connect, in whatever browser: each is a row here."""
+    settings.SIGN_INS_PER_ADDRESS = 2
+    client.register()
+    statuses = [
+        begin_sign_in(browser(), server, f"2001:db8:1:2::{host}").status_code for host in range(3)
+    ]
+    assert statuses == [302, 302, 429]
+    robot = browser()
+    robot.http.headers["X-Forwarded-For"] = "2001:db8:1:2::9"
+    answer = robot.answer(robot.get(client.authorization_url()))
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 3600
+    assert "Too many sign-ins from your network" in answer.text
+    assert AuthorizationRequest.objects.count() == 2
+    assert begin_sign_in(browser(), server, "2001:db8:1:3::1").status_code == 302
