@@ -13,6 +13,7 @@ class McpGatewayConfig(AppConfig):
         from mcp_gateway.conduct.sharing import delete_old_uses
         from mcp_gateway.models import Upstream
         from mcp_gateway.resources import find_toolset_scopes
+        from mcp_gateway.streams.rows import delete_lost
         from oauth_bridge.credentials import (
             register_cleanup,
             register_encrypted,
@@ -22,6 +23,7 @@ class McpGatewayConfig(AppConfig):
         register_cleanup(delete_old_entries)
         register_cleanup(delete_old_approvals)
         register_cleanup(delete_old_uses)
+        register_cleanup(delete_lost)
         register_parts(find_toolset_scopes)
         register_encrypted(Upstream, "encrypted_credential", "credentials of upstreams")
         register_encrypted(Approval, "encrypted_call", "calls that wait for an approval")

@@ -5,15 +5,12 @@ handler runs in the context of the POST that carried the call, so every POST is 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
-from django.conf import settings
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
 
 from mcp_gateway.errors import (
@@ -47,6 +44,7 @@ class Credentials(Protocol):
     async def find_grant(
         self, credential: Secret, resource: str, address: str | None = None
     ) -> TokenGrant: ...
+    async def find_good(self, credentials: Iterable[Secret], resource: str) -> set[Secret]: ...
     async def find_key_owner(self, api_key: Secret, grant: TokenGrant) -> TokenGrant: ...
     async def confirm(self, grant: TokenGrant) -> bool: ...
 
@@ -173,16 +171,3 @@ def scopes_of(endpoint: Endpoint) -> str:
 def quotable(value: str) -> str:
     """RFC 6750 section 3 allows printable ASCII without the quote and the backslash."""
     return re.sub(r'[^\x20-\x7e]|["\\]', "'", value)
-
-
-def sdk_user(grant: TokenGrant) -> AuthenticatedUser:
-    """What the SDK compares to bind an SSE session to its owner. It holds no token."""
-    return AuthenticatedUser(
-        AccessToken(
-            token="",
-            client_id=grant.client_id,
-            scopes=sorted(grant.scopes),
-            subject=f"{grant.subject} {grant.organization_id}",
-            claims={"iss": settings.PUBLIC_URL},
-        )
-    )

@@ -41,6 +41,8 @@ def limits(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
         "WIV_CALLS_PER_TOOL",
         "MAX_ARGUMENT_BYTES",
         "MAX_CONNECTIONS",
+        "SSE_STREAMS_PER_USER",
+        "SSE_STREAMS_PER_WORKER",
     )
     return [
         Error(f"{name} must be positive.", hint="Leave it unset.", id="mcp_gateway.E003")
@@ -66,6 +68,9 @@ def durations(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if settings.MCP_TOOLS_LIST_TTL.total_seconds() < 0:
         hint = "Set MCP_TOOLS_LIST_TTL to 0 or more seconds."
         messages.append(Error("MCP_TOOLS_LIST_TTL is negative.", hint=hint, id="mcp_gateway.E005"))
+    if settings.SSE_STREAM_LIFETIME.total_seconds() < 0:
+        hint = "Set SSE_STREAM_LIFETIME to the seconds a stream may be open, or to 0 for no limit."
+        messages.append(Error("SSE_STREAM_LIFETIME is negative.", hint=hint, id="mcp_gateway.E009"))
     return messages
 
 

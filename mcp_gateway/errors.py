@@ -5,7 +5,8 @@
     │   ├── WrongHost 421, NoSuchToolset 404, OriginRefused 403
     │   ├── HeadersTooLarge 431, BodyTooLarge 413, BodyTooSlow 408, Compressed 415
     │   ├── MethodNotAllowed 405, NotJson 415, UnreadableBody 400, NotAMessage 400
-    │   ├── TooManyRefused 429, TooManyAtOnce 429, Unavailable 503
+    │   ├── TooManyRefused 429, TooManyAtOnce 429, TooManyStreams 429, StreamsFull 503,
+    │   │   Unavailable 503
     │   └── AuthorizationRefusal        an OAuth error, with a WWW-Authenticate challenge
     │       └── CredentialsDiffer 400, Unauthenticated 401, InsufficientScope 403
     ├── CatalogUnavailable          the database can't say which tools are switched on
@@ -167,6 +168,27 @@ class TooManyAtOnce(HttpRefusal):
     def __init__(self, limit: int) -> None:
         message = f"At most {limit} requests at once are served to you: wait for an answer first"
         super().__init__(message, {"Retry-After": "1"})
+
+
+class TooManyStreams(HttpRefusal):
+    """One person has as many open as anybody may."""
+
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        message = f"You have {limit} streams open already; close one, or use /mcp"
+        super().__init__(message, {"Retry-After": "10"})
+
+
+class StreamsFull(HttpRefusal):
+    """This worker has as many open as it may, whoever's they are. Others may have room."""
+
+    status = 503
+    code = INTERNAL_ERROR
+
+    def __init__(self) -> None:
+        message = "No more streams can be opened at the moment; /mcp needs none"
+        super().__init__(message, {"Retry-After": "5"})
 
 
 class AuthorizationRefusal(HttpRefusal):

@@ -722,3 +722,4 @@ def clean_job(tool: Tool) -> None:
 from mcp_gateway.approvals.models import Approval, HourlyCalls  # noqa: E402, F401
 from mcp_gateway.call_log.models import CallChain, CallCount, CallLogEntry  # noqa: E402, F401
 from mcp_gateway.conduct.models import Pause, Use  # noqa: E402, F401
+from mcp_gateway.streams.models import OpenStream, StreamMessage, StreamWorker  # noqa: E402, F401

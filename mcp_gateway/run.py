@@ -1,6 +1,5 @@
 """What lives from startup to shutdown, and how does an authenticated request reach the SDK?"""
 
-import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from django.conf import settings
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from mcp_gateway.approvals.gate import ApprovalGate
-from mcp_gateway.auth import Caller, Credentials, acting_for, insufficient_scope, sdk_user
+from mcp_gateway.auth import Caller, Credentials, acting_for, insufficient_scope
 from mcp_gateway.call_log.writer import CallLog
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.conduct.guard import Guard
@@ -24,7 +23,8 @@ from mcp_gateway.observer import Observer
 from mcp_gateway.resources import Endpoint
 from mcp_gateway.scopes import covers
 from mcp_gateway.server import ToolServer
-from mcp_gateway.streams import SseStreams
+from mcp_gateway.streams.posted import PostedMessage
+from mcp_gateway.streams.sse import SseStreams
 from mcp_gateway.version import find_version
 from mcp_gateway.visibility import ALL_TOOLS
 from mcp_gateway.wiv import WivClient
@@ -41,20 +41,16 @@ class Run:
     in_flight: InFlight = field(default_factory=InFlight)
 
     async def serve(self, exchange: Exchange, credential: Secret, grant: TokenGrant) -> None:
-        exchange = replace(exchange, scope={**exchange.scope, "user": sdk_user(grant)})
         with acting_for(grant, exchange.endpoint) as caller:
             if exchange.method == "POST":
                 with self.in_flight.admitted(grant):
-                    await self._receive_message(exchange, caller)
+                    await self._receive_message(exchange, credential, caller)
             else:
-                await self._open_stream(exchange, credential)
+                await self.streams.open(exchange, credential, grant)
 
-    async def _open_stream(self, exchange: Exchange, credential: Secret) -> None:
-        resource = exchange.endpoint.resource
-        check = functools.partial(self.credentials.find_grant, credential, resource)
-        await exchange.answer_with(functools.partial(self.streams.open, check))
-
-    async def _receive_message(self, exchange: Exchange, caller: Caller) -> None:
+    async def _receive_message(
+        self, exchange: Exchange, credential: Secret, caller: Caller
+    ) -> None:
         check_encoding(exchange.headers)
         check_content_type(exchange.headers)
         body = await read_body(exchange.headers, exchange.receive)
@@ -62,11 +58,12 @@ class Run:
         if disconnect_cancels(exchange):
             await cancelled_by_disconnect(self.manager.handle_request, body, exchange)
             return
-        exchange = replace(exchange, receive=replay(body, exchange.receive))
         if exchange.endpoint.resource_path == "/sse":
-            await exchange.answer_with(self.streams.receive_message)
-        else:
-            await exchange.answer_with(self.manager.handle_request)
+            posted = PostedMessage.of(exchange, credential, body)
+            await self.streams.receive(exchange, posted, caller.grant)
+            return
+        exchange = replace(exchange, receive=replay(body, exchange.receive))
+        await exchange.answer_with(self.manager.handle_request)
 
     async def require_toolset(self, endpoint: Endpoint) -> None:
         """Raises NoSuchToolset or Unavailable."""
@@ -117,5 +114,6 @@ async def open_run(credentials: Credentials, observer: Observer) -> AsyncIterato
             manager = StreamableHTTPSessionManager(
                 server, json_response=True, stateless=True, max_request_body_size=limit
             )
-            async with manager.run():
-                yield Run(credentials, catalog, manager, SseStreams(server, catalog, limit), log)
+            streams = SseStreams(server, catalog, credentials)
+            async with manager.run(), streams.running():
+                yield Run(credentials, catalog, manager, streams, log)

@@ -11,7 +11,8 @@ look alike. In this order:
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,6 +67,7 @@ __all__ = [
     "confirm",
     "decrypt",
     "encrypt",
+    "find_good",
     "find_grant",
     "find_key_owner",
     "is_jwt",
@@ -81,6 +83,8 @@ Kind = Literal["api_key", "opaque", "own_api_key", "jwt"]
 ALL_SCOPES = frozenset(settings.SCOPES)
 # How exactly it is kept when something was last used; writing it at each call would cost more.
 USE_RESOLUTION = timedelta(minutes=1)
+# Credentials in one question, when many are asked about. SQLite took a thousand once.
+BATCH_SIZE = 900
 T = TypeVar("T")
 
 # Their own threads: the event loop's ORM calls would otherwise share one, and a PropelAuth that
@@ -157,6 +161,14 @@ async def find_grant(credential: Secret, resource: str, address: str | None = No
         await _run(_database, put_on_record)
         raise
     return _own_grant(credential, owner)
+
+
+async def find_good(credentials: Iterable[Secret], resource: str) -> set[Secret]:
+    """Those that are good, by a few questions for all of them together: to watch many of them.
+
+    PropelAuth isn't asked. What isn't among them may be good all the same; find_grant knows.
+    """
+    return await _run(_database, partial(_find_good, list(credentials), resource))
 
 
 async def find_key_owner(api_key: Secret, grant: TokenGrant) -> TokenGrant:
@@ -278,8 +290,12 @@ def _refuse_what_we_issued(credential: Secret) -> None:
     key = _find_key(credential)
     if key is None:
         return
-    if key.purpose != EndUserApiKey.Purpose.CONNECT or not key.is_live or not key.user.is_active:
+    if not _may_be_brought(key):
         raise RevokedCredential("The access token was revoked.", reason="key of ours, not live")
+
+
+def _may_be_brought(key: EndUserApiKey) -> bool:
+    return key.purpose == EndUserApiKey.Purpose.CONNECT and key.is_live and key.user.is_active
 
 
 def _find_key(credential: Secret) -> EndUserApiKey | None:
@@ -345,6 +361,58 @@ def _own_grant(credential: Secret, owner: Owner) -> TokenGrant:
         credential=credential,
         expires_at=None,
     )
+
+
+# Many at once --------------------------------------------------------------------------------
+
+
+def _find_good(credentials: list[Secret], resource: str) -> set[Secret]:
+    good: set[Secret] = set()
+    for begin in range(0, len(credentials), BATCH_SIZE):
+        batch = {each.checksum(): each for each in credentials[begin : begin + BATCH_SIZE]}
+        checksums = _good_tokens(batch.keys(), resource)
+        checksums |= _good_keys(batch.keys() - checksums)
+        good.update(batch[checksum] for checksum in checksums)
+    return good
+
+
+def _good_tokens(checksums: AbstractSet[str], resource: str) -> set[str]:
+    """What `_find_issued` and `_require_usable` ask of each."""
+    usable = AccessToken.objects.filter(
+        ~Exists(DENIALS_OF_TOKEN),
+        token_checksum__in=checksums,
+        expires__gt=timezone.now(),
+        user__is_active=True,
+        application__isnull=False,
+        application__blocked_at=None,
+    )
+    allowed = resources_that_include(resource)
+    found = usable.values_list("token_checksum", "resource")
+    return {checksum for checksum, resources in found if not allowed.isdisjoint(resources)}
+
+
+def _good_keys(checksums: AbstractSet[str]) -> set[str]:
+    """Of API keys that users bring: whose verdict is known, and who weren't shut out here."""
+    if not settings.ACCEPT_API_KEYS:
+        return set()
+    verdicts = {checksum: own_credentials.verdicts.find(checksum) for checksum in checksums}
+    owners = {checksum: each for checksum, each in verdicts.items() if isinstance(each, Owner)}
+    if not owners:
+        return set()
+    ours = EndUserApiKey.objects.select_related("user").filter(checksum__in=owners)
+    refused = {key.checksum for key in ours if not _may_be_brought(key)}
+    people = {owner.subject for owner in owners.values()}
+    organizations = {owner.organization_id for owner in owners.values()}
+    inactive = User.objects.filter(username__in=people, is_active=False)
+    refused.update(inactive.values_list("username", flat=True))
+    refused.update(
+        Denial.objects.of_any(people, organizations, owners).values_list("value", flat=True)
+    )
+    return {
+        checksum
+        for checksum, owner in owners.items()
+        if refused.isdisjoint((checksum, owner.subject, owner.organization_id))
+    }
 
 
 # ---------------------------------------------------------------------------------------------

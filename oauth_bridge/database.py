@@ -12,7 +12,7 @@ def replace_dead_connections() -> None:
     with a dozen dead ones a request would find none within the pool's patience.
     """
     connections.close_all()
-    for connection in connections.all(initialized_only=True):
+    for connection in connections.all():
         pool: Any = getattr(connection, "pool", None)  # PostgreSQL's alone
         if pool is not None:
             pool.check()

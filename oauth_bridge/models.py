@@ -6,6 +6,7 @@ token) is kept MultiFernet-encrypted. An API key that was given out as an access
 """
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -401,6 +402,17 @@ class DenialQuerySet(models.QuerySet["Denial"]):
         kinds = Denial.Kind
         return self.filter(
             Q(kind=kinds.USER, value=user_id) | Q(kind=kinds.ORGANIZATION, value=organization_id)
+        )
+
+    def of_any(
+        self, user_ids: Iterable[str], organization_ids: Iterable[str], checksums: Iterable[str]
+    ) -> "DenialQuerySet":
+        """Those that keep out any of many."""
+        kinds = Denial.Kind
+        return self.filter(
+            Q(kind=kinds.USER, value__in=user_ids)
+            | Q(kind=kinds.ORGANIZATION, value__in=organization_ids)
+            | Q(kind=kinds.API_KEY, value__in=checksums)
         )
 
     def of_api_key(self, checksum: str) -> "DenialQuerySet":

@@ -87,6 +87,7 @@ ONCE = {
         "tests/e2e/test_demo.py",
         "tests/e2e/test_many_sign_ins.py",
         "tests/e2e/test_sdk1.py",
+        "tests/e2e/test_streams.py",
         "tests/e2e/test_two_workers.py",
         "tests/interop",
     ),

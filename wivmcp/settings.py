@@ -321,6 +321,15 @@ MAX_ARGUMENT_BYTES: int = env.int("MAX_ARGUMENT_BYTES", default=256 * 1024)
 # Requests to the MCP endpoints that one person in an organization has under way in a worker; 0 for
 # no limit. Assistants send a few at once, and a call may last 110 s.
 CONCURRENT_REQUESTS: int = env.int("CONCURRENT_REQUESTS", default=32)
+# Open streams (/sse) of one person in all workers together, and of one worker. An idle one takes
+# some 40 KB of memory.
+SSE_STREAMS_PER_USER: int = env.int("SSE_STREAMS_PER_USER", default=20)
+SSE_STREAMS_PER_WORKER: int = env.int("SSE_STREAMS_PER_WORKER", default=2000)
+# No stream is open longer; it ends earlier when nothing is under way, and its client opens another.
+# App Runner cuts a request at 120 s, whatever is under way. 0 for no limit.
+SSE_STREAM_LIFETIME: timedelta = env.timedelta(
+    "SSE_STREAM_LIFETIME", default=timedelta(seconds=110)
+)
 # How long a 2026-07-28 client may reuse tools/list; short, because a tool can be switched off.
 MCP_TOOLS_LIST_TTL: timedelta = env.timedelta("MCP_TOOLS_LIST_TTL", default=timedelta(seconds=30))
 # Tools on one page of tools/list. Some clients read the first page only, so it's generous.

@@ -276,7 +276,8 @@ ENDPOINT_ELSEWHERE = Problem(
 SSE_SILENT = Problem(
     "D067",
     "A message to /sse isn't answered on the stream",
-    "Both connections must reach the same worker: one worker for /sse, or sticky sessions.",
+    "With several workers the database must be PostgreSQL, reached without a pooler that shares "
+    "sessions: the worker that has the stream hears of messages by LISTEN.",
 )
 COMPRESSED = Problem(
     "D068",

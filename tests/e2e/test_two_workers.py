@@ -149,7 +149,7 @@ def admin_list(deployment: Deployment, robot: Robot) -> Callable[[str], None]:
     return switch
 
 
-@pytest.mark.parametrize(("path", "mode"), WAYS[:2])
+@pytest.mark.parametrize(("path", "mode"), WAYS)
 def test_every_tool_works_with_two_workers(deployment, deployed_client, browser, path, mode):
     deployment.sandbox.reset()
     token = persistently(deployed_client.sign_in, browser())["access_token"]

@@ -1,10 +1,12 @@
 """Assistants built on the TypeScript SDKs: from the first 401 to a call after a refresh."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
+from mcp_gateway.streams import stream
 from oauth_bridge.models import AccessToken
 from tests.e2e.calls import ROUTES
 from tests.settings import free_port
@@ -33,6 +35,24 @@ def test_a_typescript_sdk_signs_in_once_and_refreshes_by_itself(server, run_node
     assert version in program.output
     assert program.opened == 1
     assert AccessToken.objects.count() == 2
+
+
+@pytest.mark.parametrize("sdk", ["sdk", "client"])
+def test_a_typescript_sdk_goes_on_after_its_stream_has_ended(
+    server, run_node, sdk, settings, monkeypatch
+):
+    """Its EventSource opens another one, where nobody says `initialize` again."""
+    settings.SSE_STREAM_LIFETIME = timedelta(seconds=4)
+    monkeypatch.setattr(stream, "QUIET", 0.1)
+    with run_node("typescript_sdk.mjs", sdk, f"{server}/sse") as program:
+        program.read_until(lambda line: line.startswith("Called: "))
+        settings.SSE_STREAM_LIFETIME = timedelta(0)
+        program.read_until(lambda line: line == "Opened a stream")
+        program.write("")
+        assert program.finish() == 0, program.output
+    assert program.output.count("Called: ") == 2
+    assert program.lines.count("Opened a stream") == 2
+    assert program.opened == 1
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "X-API-Key: {}"])

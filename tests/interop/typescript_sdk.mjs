@@ -1,18 +1,20 @@
 // A client on one of the two TypeScript SDKs: node typescript_sdk.mjs sdk|client URL [VERSION]
 //
 // Calls a tool, waits for a line on standard input, and calls it again. VERSION is a protocol
-// version that `client` is to insist on.
+// version that `client` is to insist on. With a URL that ends with /sse it speaks HTTP+SSE, and says
+// whenever it has opened a stream.
 import { createInterface } from "node:readline/promises";
 
 import { close, redirectUri, signIn } from "./callback.mjs";
 
 const [sdk, url, version] = process.argv.slice(2);
 const packages = {
-  sdk: ["@modelcontextprotocol/sdk/client/index.js", "@modelcontextprotocol/sdk/client/streamableHttp.js"],
+  sdk: ["index", "streamableHttp", "sse"].map((name) => `@modelcontextprotocol/sdk/client/${name}.js`),
   client: ["@modelcontextprotocol/client"],
 };
 const modules = await Promise.all(packages[sdk].map((name) => import(name)));
-const { Client, StreamableHTTPClientTransport } = Object.assign({}, ...modules);
+const { Client, StreamableHTTPClientTransport, SSEClientTransport } = Object.assign({}, ...modules);
+const Transport = url.endsWith("/sse") ? SSEClientTransport : StreamableHTTPClientTransport;
 
 const kept = {};
 let callback;
@@ -47,7 +49,7 @@ close();
 
 async function signInAndConnect(error) {
   if (!callback) throw error;
-  const transport = new StreamableHTTPClientTransport(new URL(url), { authProvider });
+  const transport = new Transport(new URL(url), { authProvider });
   await transport.finishAuth(sdk === "client" ? callback : callback.get("code"));
   return connect();
 }
@@ -55,8 +57,15 @@ async function signInAndConnect(error) {
 async function connect() {
   const versionNegotiation = version ? { mode: { pin: version } } : undefined;
   const client = new Client({ name: "interop", version: "1" }, { versionNegotiation });
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { authProvider }));
+  await client.connect(new Transport(new URL(url), { authProvider, fetch: fetchAndTell }));
   return client;
+}
+
+async function fetchAndTell(address, init) {
+  const response = await fetch(address, init);
+  const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
+  if (isStream && url.endsWith("/sse")) console.log("Opened a stream");
+  return response;
 }
 
 async function call() {

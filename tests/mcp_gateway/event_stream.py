@@ -22,6 +22,7 @@ class EventStream:
 
     def __init__(self, http: httpx2.Client, credential: str, response: httpx2.Response) -> None:
         self._lines = response.iter_lines()
+        self.retry_ms = 0
         event, path = self.next_event()
         assert event == "endpoint"
         self.messages = McpClient(http, credential, path=path)
@@ -32,13 +33,16 @@ class EventStream:
 
     def next_event(self) -> tuple[str, str]:
         """(event, data)"""
-        event = ""
-        while True:
-            name, _, value = next(self._lines).partition(": ")
-            if name == "event":
-                event = value
-            elif name == "data":
-                return event, value
+        fields: dict[str, str] = {}
+        while "data" not in fields:  # comments end with an empty line too
+            while line := next(self._lines):
+                name, _, value = line.partition(": ")
+                fields[name] = value
+        self.retry_ms = int(fields.get("retry", self.retry_ms))
+        return fields.get("event", ""), fields["data"]
+
+    def next_comment(self) -> str:
+        return next(line for line in self._lines if line.startswith(":"))
 
     def next_message(self) -> dict[str, Any]:
         event, data = self.next_event()
