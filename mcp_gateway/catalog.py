@@ -34,7 +34,11 @@ from mcp_gateway.jobs.rule import JobRule
 from mcp_gateway.models import TOOL_NAME, CatalogVersion, FormerName, Tool, Upstream
 from mcp_gateway.projection import Projection, UnusableProjection
 from mcp_gateway.visibility import Switch, Toolset, Viewer
-from oauth_bridge.credentials import SecretUnreadable, replace_dead_connections
+from oauth_bridge.credentials import (
+    SecretUnreadable,
+    may_be_dropped_connection,
+    replace_dead_connections,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +192,9 @@ def read_newer(snapshot: Snapshot) -> Snapshot:
     """The same object when nothing changed. Survives one dropped connection."""
     try:
         return read(snapshot)
-    except (django.db.OperationalError, django.db.InterfaceError):
+    except (django.db.OperationalError, django.db.InterfaceError) as error:
+        if not may_be_dropped_connection(error):
+            raise
         replace_dead_connections()
         return read(snapshot)
 

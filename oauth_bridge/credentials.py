@@ -11,6 +11,7 @@ look alike. In this order:
 
 import asyncio
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, TypeVar
 
+import django.db
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 from django.db.models import Exists, OuterRef
@@ -26,7 +28,11 @@ from django.utils import timezone
 
 from oauth_bridge import own_credentials
 from oauth_bridge.cleanup import register_cleanup
-from oauth_bridge.database import replace_dead_connections
+from oauth_bridge.database import (
+    is_outage,
+    may_be_dropped_connection,
+    replace_dead_connections,
+)
 from oauth_bridge.encryption import decrypt, encrypt, register_encrypted
 from oauth_bridge.errors import SecretUnreadable
 from oauth_bridge.events import Event, record_refusal
@@ -71,6 +77,8 @@ __all__ = [
     "find_grant",
     "find_key_owner",
     "is_jwt",
+    "is_outage",
+    "may_be_dropped_connection",
     "register_cleanup",
     "register_encrypted",
     "register_parts",
@@ -78,6 +86,7 @@ __all__ = [
     "scopes_offered",
 ]
 
+logger = logging.getLogger(__name__)
 
 Kind = Literal["api_key", "opaque", "own_api_key", "jwt"]
 ALL_SCOPES = frozenset(settings.SCOPES)
@@ -85,6 +94,8 @@ ALL_SCOPES = frozenset(settings.SCOPES)
 USE_RESOLUTION = timedelta(minutes=1)
 # Credentials in one question, when many are asked about. SQLite took a thousand once.
 BATCH_SIZE = 900
+# For one question, with the wait for a thread. No client is told to wait longer than that.
+PATIENCE_SECONDS = 10.0
 T = TypeVar("T")
 
 # Their own threads: the event loop's ORM calls would otherwise share one, and a PropelAuth that
@@ -264,9 +275,19 @@ def _require_usable(token: AccessToken, resource: str) -> tuple[User, Applicatio
 
 
 def _note_use(token: AccessToken) -> None:
+    """A database that takes no writes, because its disk is full, doesn't end what is only read."""
     now = timezone.now()
     if token.last_used_at is not None and now - token.last_used_at < USE_RESOLUTION:
         return
+    try:
+        _write_use(token, now)
+    except django.db.Error as error:
+        if not is_outage(error):
+            raise
+        logger.warning("when a token was last used can't be written: %s", error)
+
+
+def _write_use(token: AccessToken, now: datetime) -> None:
     AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
     Application.objects.filter(pk=token.application_id).update(last_used_at=now)
     Consent.objects.filter(token_family=token.token_family).update(last_used_at=now)
@@ -419,7 +440,13 @@ def _good_keys(checksums: AbstractSet[str]) -> set[str]:
 
 
 async def _run(executor: Executor, function: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(executor, _guard, function)
+    """Raises OperationalError when its turn doesn't come, or an answer, within PATIENCE_SECONDS."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await loop.run_in_executor(executor, _guard, function)
+    except TimeoutError as error:
+        raise OperationalError(f"no answer within {PATIENCE_SECONDS} s") from error
 
 
 def _guard(function: Callable[[], T]) -> T:
@@ -429,7 +456,9 @@ def _guard(function: Callable[[], T]) -> T:
     """
     try:
         return function()
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError) as error:
+        if not may_be_dropped_connection(error):
+            raise
         replace_dead_connections()
         return function()
     finally:

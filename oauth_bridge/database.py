@@ -1,8 +1,45 @@
-"""What to do when the database dropped a connection?"""
+"""What to do when the database dropped a connection, or can't be had at all?"""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
+import django.db
+from django.db import InterfaceError, InternalError, OperationalError, connections
+from django.http import HttpResponse
+from psycopg.errors import ReadOnlySqlTransaction
+from psycopg_pool import PoolTimeout
+
+PATIENCE_SECONDS = 10.0
+PAUSE_SECONDS = 0.5
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Nothing is wrong with what was asked: away, full, read-only, or too busy."""
+    if isinstance(error, InternalError):
+        return isinstance(error.__cause__, ReadOnlySqlTransaction)
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def may_be_dropped_connection(error: BaseException) -> bool:
+    """Worth another try on a fresh one. Who waited for the pool in vain has waited enough."""
+    return is_outage(error) and not isinstance(error.__cause__, PoolTimeout)
+
+
+def patiently(request: Callable[[], HttpResponse]) -> HttpResponse:
+    """Again and again while the database is away, as at a restart: no client repeats /token itself.
+
+    For what is done in transactions, so that the next try finds nothing half done.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return request()
+        except django.db.Error as error:
+            if not is_outage(error) or time.monotonic() + PAUSE_SECONDS > deadline:
+                raise
+        connections.close_all()
+        time.sleep(PAUSE_SECONDS)
 
 
 def replace_dead_connections() -> None:

@@ -117,6 +117,13 @@ def find_membership(token: RefreshToken) -> Organization | None:
     return None
 
 
+def last_membership(token: RefreshToken) -> Organization | None:
+    """As PropelAuth said when it was last asked, at the latest token of the family."""
+    assert token.token_family is not None  # every row of ours has one
+    last = AccessToken.objects.filter(token_family=token.token_family).order_by("-pk").first()
+    return Organization(token.organization_id, "", last.role) if last else None
+
+
 def revoke_of(token: RefreshToken) -> None:
     assert token.token_family is not None  # every row of ours has one
     revoke_family(token.token_family)

@@ -46,6 +46,11 @@ REFRESH_PREFIX = "wivmcp_rt_"
 # The upstream key outlives its token a little, so that a call under way doesn't lose it.
 KEY_MARGIN = timedelta(minutes=5)
 PAUSE_SECONDS = 0.2
+# A token is taken for longer than its client was told, who begins to count when the answer arrives:
+# a request that set out in time would else be answered 401, and some clients sign their user out.
+ON_ITS_WAY = timedelta(seconds=10)
+# What a client has of a token that lives less is only the next refresh.
+SHORTEST_TOKEN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Mint:
     token_family: uuid.UUID
     organization_id: str
     key: EndUserApiKey
+    # PropelAuth was asked about the person, and answered.
+    is_confirmed: bool = True
 
 
 def generate_refresh_token(request: OAuthRequest, refresh_token: bool = True) -> str:
@@ -90,6 +97,11 @@ def token_kind(scopes: list[str]) -> TokenKind:
     if "wiv:write" not in scopes:
         return TokenKind.OPAQUE
     return TokenKind(settings.ACCESS_TOKEN_KIND)
+
+
+def key_reserve(kind: TokenKind) -> timedelta:
+    """How much longer than its token a key lives; behind opaque ones, refreshes may draw on it."""
+    return KEY_MARGIN + (settings.OUTAGE_TOLERANCE if kind == TokenKind.OPAQUE else timedelta())
 
 
 def lifetime(kind: TokenKind) -> timedelta:
@@ -145,9 +157,32 @@ def claim_refresh(request: OAuthRequest, kind: TokenKind) -> Mint:
     token: RefreshToken = request.refresh_token_instance
     assert token.token_family is not None  # every row of ours has one
     reusable = find_family_key(token.token_family) if kind == TokenKind.OPAQUE else None
+    if request.is_unconfirmed:
+        return _draw_on_reserve(token, reusable)
     if reusable is not None:
         return _mint(uuid.uuid4(), kind, token.token_family, token.organization_id, reusable)
     return _intend(request, kind, uuid.uuid4(), token.token_family, token.organization_id)
+
+
+def _draw_on_reserve(token: RefreshToken, key: EndUserApiKey | None) -> Mint:
+    """PropelAuth is away: an opaque token for as long as the family's key was confirmed for.
+
+    Raises MintingFailed when that is over.
+    """
+    now = timezone.now()
+    if key is None or key.expires - KEY_MARGIN < now + SHORTEST_TOKEN:
+        raise MintingFailed("PropelAuth is away, and the key behind the token isn't good for more")
+    assert token.token_family is not None
+    logger.warning("a refresh without PropelAuth, which is away")
+    return Mint(
+        id=uuid.uuid4(),
+        kind=TokenKind.OPAQUE,
+        expires=min(now + lifetime(TokenKind.OPAQUE), key.expires - KEY_MARGIN),
+        token_family=token.token_family,
+        organization_id=token.organization_id,
+        key=key,
+        is_confirmed=False,
+    )
 
 
 def find_family_key(token_family: uuid.UUID) -> EndUserApiKey | None:
@@ -184,7 +219,7 @@ def _intend(
         application=request.client,
         token_family=token_family,
         name=request.client.name[:120],
-        expires=timezone.now() + lifetime(kind) + KEY_MARGIN,
+        expires=timezone.now() + lifetime(kind) + key_reserve(kind),
     )
     return _mint(mint_id, kind, token_family, organization_id, key)
 
@@ -213,8 +248,15 @@ def _obtain_key(mint: Mint) -> MintedKey | None:
     """A new key, or None when the family's key goes on behind the next opaque token."""
     if mint.key.api_key_id is None:
         return patiently_create_key(mint.key)
-    expires = mint.expires + KEY_MARGIN
-    patiently_extend_key(mint.key.api_key_id, expires)
+    if not mint.is_confirmed:
+        return None
+    expires = mint.expires + key_reserve(mint.kind)
+    try:
+        patiently_extend_key(mint.key.api_key_id, expires)
+    except MintingFailed:
+        if mint.key.expires < mint.expires + KEY_MARGIN:
+            raise
+        return None
     EndUserApiKey.objects.filter(pk=mint.key.pk).update(expires=expires)
     return None
 

@@ -18,8 +18,15 @@ from oauthlib.common import Request as OAuthRequest
 from oauthlib.oauth2.rfc6749 import errors
 
 from oauth_bridge import minting
+from oauth_bridge.errors import PropelAuthUnavailable
 from oauth_bridge.events import Event, record
-from oauth_bridge.families import find_membership, retire, revoke_family, revoke_token
+from oauth_bridge.families import (
+    find_membership,
+    last_membership,
+    retire,
+    revoke_family,
+    revoke_token,
+)
 from oauth_bridge.minting import Mint
 from oauth_bridge.models import AccessToken, Application, Consent, Grant, RefreshToken
 from oauth_bridge.parameters import is_plain_text
@@ -216,7 +223,14 @@ class Validator(OAuth2Validator):
                 )
                 revoke_family(token.token_family)
             return False
-        membership = find_membership(token)
+        request.is_unconfirmed = False
+        try:
+            membership = find_membership(token)
+        except PropelAuthUnavailable:
+            membership = last_membership(token)
+            if membership is None:
+                raise
+            request.is_unconfirmed = True
         if membership is None:
             return False
         request.role = membership.role
@@ -286,12 +300,14 @@ class Validator(OAuth2Validator):
         self, token: dict[str, Any], request: OAuthRequest, family_started: datetime
     ) -> None:
         mint: Mint = request.mint
-        token["expires_in"] = int(minting.lifetime(mint.kind).total_seconds())
+        lifetime = minting.lifetime(mint.kind)
+        told = lifetime if mint.is_confirmed else mint.expires - timezone.now()
+        token["expires_in"] = int(told.total_seconds())
         access_token = AccessToken(
             user=request.user,
             application=request.client,
             scope=token["scope"],
-            expires=mint.expires,
+            expires=mint.expires + minting.ON_ITS_WAY,
             resource=request.resource,
             organization_id=mint.organization_id,
             role=request.role,

@@ -4,6 +4,7 @@ import logging
 import math
 import uuid
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from oauthlib.oauth2 import OAuth2Error
 from oauth_bridge import authorization, outbox, sign_in
 from oauth_bridge.authorization import AuthorizationCodeRequest, AuthorizationRefused
 from oauth_bridge.client_documents import document_host
+from oauth_bridge.database import patiently
 from oauth_bridge.errors import BridgeError, SignInFailed
 from oauth_bridge.events import Event, record
 from oauth_bridge.models import (
@@ -263,7 +265,7 @@ class TokenView(SmallBodyMixin, ToolkitTokenView):
         if refused := settle_parameters(request):
             return client_challenge(refused)
         try:
-            response: HttpResponse = self.authorization_flow_token_response(request)
+            response = patiently(partial(self.authorization_flow_token_response, request))
         except BridgeError as error:
             logger.warning("token: %s", error)
             return unavailable("PropelAuth can't be reached. Try again shortly.")

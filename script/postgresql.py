@@ -39,6 +39,13 @@ def has_server(folder: Path) -> bool:
 @contextmanager
 def private_cluster(binaries: Path) -> Iterator[str]:
     """A running server's superuser URL. The server ends and its files go with the context."""
+    with restartable_cluster(binaries) as cluster:
+        yield cluster.url
+
+
+@contextmanager
+def restartable_cluster(binaries: Path) -> Iterator["Cluster"]:
+    """The same for who wants to stop it meanwhile."""
     owner = unprivileged_user()
     # Not TMPDIR: root's may be closed to `owner`, and a socket's path has room for 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="wivmcp-postgresql-", dir="/tmp"))
@@ -47,7 +54,7 @@ def private_cluster(binaries: Path) -> Iterator[str]:
     cluster = Cluster(binaries, folder, owner, free_port(), secrets.token_urlsafe(16))
     try:
         cluster.start()
-        yield cluster.url
+        yield cluster
     finally:
         cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,11 +91,15 @@ class Cluster:
         settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.folder)}
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{key} = '{value}'\n" for key, value in settings.items())
+        self.resume()
+
+    def resume(self) -> None:
         self.run("pg_ctl", "start", "--pgdata", self.data, "--log", self.folder / "log", "--wait")
 
-    def stop(self) -> None:
+    def stop(self, mode: str = "immediate") -> None:
+        """ "fast" ends connections and writes down what it has; "immediate" is a crash."""
         if (self.data / "postmaster.pid").exists():
-            self.run("pg_ctl", "stop", "--pgdata", self.data, "--mode", "immediate", "--wait")
+            self.run("pg_ctl", "stop", "--pgdata", self.data, "--mode", mode, "--wait")
 
     def run(self, program: str, *arguments: str | Path) -> None:
         """Output goes to a file: the server inherits it, and a pipe would never see its end."""

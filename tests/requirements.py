@@ -41,6 +41,14 @@ def chromium() -> str:
     raise AssertionError  # missing() doesn't return
 
 
+def require_postgresql() -> None:
+    """Its programs, for a server that a test may restart."""
+    from postgresql import find_binaries
+
+    if not find_binaries():
+        missing("PostgreSQL")
+
+
 def postgresql_url() -> str:
     """A PostgreSQL server on which databases may be created; `script/test` starts one."""
     url = os.environ.get("POSTGRESQL_URL", "")

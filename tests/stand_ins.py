@@ -61,9 +61,11 @@ def running_sandbox(port: int, redirect_uri: str) -> Iterator[Sandbox]:
         process.wait(10)
 
 
-def wait_until_answers(url: str, process: subprocess.Popen[Any] | None = None) -> None:
-    """Poll until 200. Raises when the process ended or 30 seconds have passed."""
-    deadline = time.monotonic() + 30
+def wait_until_answers(
+    url: str, process: subprocess.Popen[Any] | None = None, seconds: float = 30
+) -> None:
+    """Poll until 200. Raises when the process ended or so many seconds have passed."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process is not None and process.poll() is not None:
             raise RuntimeError(f"{url}: the process ended with {process.returncode}")

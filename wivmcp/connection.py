@@ -17,8 +17,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 # A request line and headers, the line before a chunk, or the fields after the last one.
 MAX_UNFINISHED_BYTES = 64 * 1024
-# Seconds in which a request whose body is too slow is answered in its endpoint's own form.
-GRACE = 2.0
+# Seconds more in which a body that is too slow is refused in its endpoint's own form, and what is
+# left of one that was refused may come in.
+GRACE = 3.0
 
 too_many_connections: ASGI3Application = PlainTextResponse(  # type: ignore[assignment]
     "This server has as many connections as it may. Try again shortly.",
@@ -63,13 +64,9 @@ class Connection(HttpToolsProtocol):
             self._expect_request(patience())
         self._unfinished += len(data)
         super().data_received(data)
-        if self._unfinished <= MAX_UNFINISHED_BYTES or self.transport.is_closing():
-            return
-        if self._is_in_body:
-            self.transport.close()
-        else:
+        if self._unfinished > MAX_UNFINISHED_BYTES and not self.transport.is_closing():
             text = f"Send at most {MAX_UNFINISHED_BYTES} bytes of headers."
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+            self._end_with(response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text))
 
     def on_message_begin(self) -> None:
         """Perhaps in one piece of data with the end of the request before."""
@@ -112,26 +109,24 @@ class Connection(HttpToolsProtocol):
     def _too_slow(self) -> None:
         if self.flow.read_paused:  # by us
             self._expect_request(patience())
-        elif self._is_in_body or not self._unfinished:
-            self._end()
-        else:
+        elif self._unfinished:
             text = f"Send a request within {patience():g} seconds."
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, text)
-
-    def _refuse(self, status: HTTPStatus, text: str) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(response(status, text))
-        self._end()
-
-    def _end(self) -> None:
-        """After the answer that is under way, if there is one: it is to an earlier request."""
-        self._expect_nothing()
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
-            self._expect_reader()
+            self._end_with(response(HTTPStatus.REQUEST_TIMEOUT, text))
         else:
+            self._end_with(b"")
+
+    def _end_with(self, answer: bytes) -> None:
+        """Without it in a body, and while an earlier request is answered, which goes out whole."""
+        self._expect_nothing()
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if is_answering and not self._is_in_body:
             self.flow.pause_reading()
             self.cycle.keep_alive = False
+            return
+        if not self._is_in_body:
+            self.transport.write(answer)
+        self.transport.close()
+        self._expect_reader()
 
     # What goes out --------------------------------------------------------------------------
 
@@ -140,13 +135,16 @@ class Connection(HttpToolsProtocol):
         self._expect_reader()
 
     def resume_writing(self) -> None:
-        self._was_read()
+        if not self.transport.is_closing():
+            self._was_read()
         super().resume_writing()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
             self._expect_reader()
+        elif self._is_in_body:  # and nobody reads the rest
+            self._expect_request(GRACE)
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()

@@ -5,7 +5,8 @@ Answered by a middleware in front of everything else: balancers ask with a Host 
 
 from collections.abc import Callable
 
-from django.db import DatabaseError, connection
+import django.db
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -39,7 +40,7 @@ def readiness() -> HttpResponse:
         checks["database"] = "ok"
         if checks["migrations"] == "ok":
             checks["catalog"] = "ok" if Tool.objects.exists() else "empty"
-    except DatabaseError:
+    except django.db.Error:
         checks["database"] = "unavailable"
     ready = all(state == "ok" for state in checks.values())
     return JsonResponse(

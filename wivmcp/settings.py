@@ -55,7 +55,11 @@ DATABASES = {
 DATABASE_POOL_SIZE: int = env.int("DATABASE_POOL_SIZE", default=20)
 _database_options = DATABASES["default"].setdefault("OPTIONS", {})
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    DATABASES["default"]["ENGINE"] = "wivmcp.postgresql"
     _database_options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
+    # Seconds and milliseconds until a host that doesn't answer any more counts as gone; without
+    # them the kernel's patience is a quarter of an hour.
+    _database_options |= {"connect_timeout": 3, "tcp_user_timeout": 10_000}
 else:
     # IMMEDIATE takes the write lock at BEGIN, so that two writers queue instead of failing with
     # "database is locked" half-way; WAL lets readers go on meanwhile.
@@ -250,6 +254,10 @@ REFRESH_TOKEN_GRACE: timedelta = env.timedelta("REFRESH_TOKEN_GRACE", default=ti
 AUTHORIZATION_CODE_LIFETIME: timedelta = env.timedelta(
     "AUTHORIZATION_CODE_LIFETIME", default=timedelta(seconds=60)
 )
+# While PropelAuth is away, opaque tokens may be refreshed without it, until this long after the
+# last token it was asked about ended: many clients sign their user out when /token fails once. The
+# key behind such a token lives as much longer.
+OUTAGE_TOLERANCE: timedelta = env.timedelta("OUTAGE_TOLERANCE", default=timedelta(hours=4))
 # From our consent page to PropelAuth's answer.
 SIGN_IN_LIFETIME: timedelta = env.timedelta("SIGN_IN_LIFETIME", default=timedelta(minutes=10))
 # Seconds /token keeps trying to mint a key before it answers 503; no client retries /token itself.

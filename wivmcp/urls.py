@@ -14,3 +14,4 @@ urlpatterns = [
     # Browsers ask for it on the admin's pages and wherever an answer isn't HTML.
     path("favicon.ico", RedirectView.as_view(url="/static/oauth_bridge/mark.svg", permanent=True)),
 ]
+handler500 = "wivmcp.failures.server_error"

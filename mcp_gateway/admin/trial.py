@@ -5,6 +5,7 @@ never stored, logged or shown again. Who may only view may do dry runs.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from mcp_gateway.catalog import CatalogTool, compile_tool
 from mcp_gateway.errors import ArgumentsRefused, WivError
 from mcp_gateway.key_argument import KEY_ARGUMENT
 from mcp_gateway.models import Tool
+from mcp_gateway.plain_json import NotPlainJson, read_plain_json
 from mcp_gateway.server import is_possible_key
 from mcp_gateway.trial import NotAKey, Outcome, SentRequest, find_key_owner, rehearse, run
 from oauth_bridge.credentials import CredentialError, Secret, TokenGrant, address_of
@@ -69,9 +71,9 @@ class TrialForm(forms.Form):
 
     def _raw_arguments(self) -> dict[str, Any]:
         try:
-            arguments = json.loads(self.cleaned_data["raw"])
-        except (ValueError, RecursionError) as error:
-            self.add_error("raw", f"This isn't JSON: {str(error)[:200]}")
+            arguments = read_plain_json(self.cleaned_data["raw"])
+        except NotPlainJson as error:
+            self.add_error("raw", f"This {error}.")
             return {}
         if not isinstance(arguments, dict):
             self.add_error("raw", "This must be a JSON object of arguments.")
@@ -90,8 +92,8 @@ class TrialForm(forms.Form):
                 continue
             try:
                 arguments[name] = argument_value(part, text)
-            except (ValueError, RecursionError):
-                self.add_error(PREFIX + name, "This isn't JSON.")
+            except NotPlainJson as error:
+                self.add_error(PREFIX + name, f"This {error}.")
         return arguments
 
     def refuse(self, refused: ArgumentsRefused) -> None:
@@ -271,7 +273,7 @@ def choices_of(part: Mapping[str, Any]) -> list[str]:
 def argument_value(part: Any, text: str) -> Any:
     """What isn't a number stays a text, so that the schema says what is wrong with it.
 
-    Raises ValueError.
+    Raises NotPlainJson.
     """
     part = part if isinstance(part, Mapping) else {}
     values = part.get("enum")
@@ -283,16 +285,17 @@ def argument_value(part: Any, text: str) -> Any:
         case "integer" | "number":
             return number(text)
         case _:
-            return json.loads(text)
+            return read_plain_json(text)
 
 
 def number(text: str) -> int | float | str:
     if re.fullmatch(r"-?\d{1,300}", text.strip(), re.ASCII):
         return int(text)
     try:
-        return float(text) if re.fullmatch(r"[-+0-9.eE]{1,300}", text.strip()) else text
+        value = float(text) if re.fullmatch(r"[-+0-9.eE]{1,300}", text.strip()) else math.inf
     except ValueError:
         return text
+    return value if math.isfinite(value) else text
 
 
 def is_about(problem: str, name: str) -> bool:

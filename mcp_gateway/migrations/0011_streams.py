@@ -13,20 +13,21 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='StreamWorker',
+            fields=[
+                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
+                ('seen_at', models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='OpenStream',
             fields=[
                 ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
                 ('subject', models.CharField(db_index=True, max_length=128, verbose_name='PropelAuth user id')),
                 ('organization_id', models.CharField(max_length=64)),
                 ('client_id', models.CharField(max_length=255)),
+                ('worker', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='streams', to='mcp_gateway.streamworker')),
                 ('opened_at', models.DateTimeField(default=django.utils.timezone.now)),
-            ],
-        ),
-        migrations.CreateModel(
-            name='StreamWorker',
-            fields=[
-                ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
-                ('seen_at', models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
@@ -36,10 +37,5 @@ class Migration(migrations.Migration):
                 ('sealed', models.TextField()),
                 ('stream', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='mcp_gateway.openstream')),
             ],
-        ),
-        migrations.AddField(
-            model_name='openstream',
-            name='worker',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='streams', to='mcp_gateway.streamworker'),
         ),
     ]

@@ -1,8 +1,8 @@
 """What of a client that goes on after its stream ended, on a new stream and without a handshake?
 
-EventSource opens a stream anew by itself whenever one ends, and the clients built on it (TypeScript
-SDK 1.x and 2.x, so mcp-remote, the Inspector and many editors) then post to the new endpoint as if
-nothing had happened. The SDK refuses what comes before `initialize`, so that is made up for them.
+EventSource opens a stream anew by itself whenever one ends. Clients built on it, as the TypeScript
+SDKs are, then post to the new endpoint as if nothing had happened. The SDK refuses what comes
+before `initialize`, so that is made up for them.
 """
 
 from collections.abc import Mapping

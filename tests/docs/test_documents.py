@@ -157,3 +157,9 @@ def test_the_changelog_names_the_version():
     supported = ".".join(version.split(".")[:2])
     [table] = tables_with(read("SECURITY.md"), "Version")
     assert supported in {row["Version"] for row in table.rows}
+
+
+def test_every_failure_in_operation_names_the_test_that_shows_it():
+    [table] = tables_with(read("docs/operations.md"), "Failure")
+    for row in table.rows:
+        assert re.fullmatch(r"`tests/[\w/]+\.py::test_\w+`", row["Test"])

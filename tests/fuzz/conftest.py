@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.requirements import postgresql_url
 from tests.robot import Robot
 
 # Else most answers would be 429.
-WITHOUT_LIMITS = {
+WITHOUT_LIMITS: dict[str, Any] = {
     "REGISTRATIONS_PER_ADDRESS": "1000000000",
     "CREDENTIAL_REFUSALS_PER_MINUTE": "1000000000",
     "SIGN_INS_PER_ADDRESS": "1000000000",

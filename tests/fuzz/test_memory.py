@@ -25,12 +25,13 @@ def hostile_requests(api_key: str) -> Iterator[tuple[bytes, bytes, list[Header],
     """Each with names and values of its own, where something could be kept by name."""
     mine = [*JSON, (b"Authorization", b"Bearer " + api_key.encode())]
     for name in (unheard_of() for _ in range(REQUESTS // 6)):
-        call = {"name": name, "arguments": {name: "x" * 20_000}}
-        message: dict[str, Any] = {"jsonrpc": "2.0"}
-        message |= {"id": name * 500, "method": "tools/call", "params": call}
+        call: dict[str, Any] = {"name": name, "arguments": {name: "x" * 20_000}}
+        message: dict[str, Any] = {"jsonrpc": "2.0", "id": name * 500, "method": "tools/call"}
+        message["params"] = call
         agent = [*mine, (b"User-Agent", name.encode() * 100)]
         yield b"POST", b"/mcp", agent, json.dumps(message).encode()
-        message |= {"id": 10**300, "method": name, "params": {name: [name] * 500}}
+        message = {"jsonrpc": "2.0", "id": 10**300, "method": name}
+        message["params"] = {name: [name] * 500}
         yield b"POST", b"/mcp", mine, json.dumps(message).encode()
         stranger = [*JSON, (b"Authorization", b"Bearer " + name.encode())]
         yield b"POST", f"/mcp/x/{name}".encode(), stranger, b"{" * 50_000

@@ -9,7 +9,18 @@ JSON = Any
 
 ODD_TEXTS = (
     *("", " ", "\x00", "a\x00b", "\r\nSet-Cookie: a=b", "\n2026-01-01 INFO forged", "\x1b[2J"),
-    *("\u202e", "\ufeff", "\uffff", "\U0010ffff", "é" * 300, "x" * 5000, "%00", "%", "%zz"),
+    *(
+        "\ud800",
+        "\u202e",
+        "\ufeff",
+        "\uffff",
+        "\U0010ffff",
+        "é" * 300,
+        "x" * 5000,
+        "%00",
+        "%",
+        "%zz",
+    ),
     *("../../etc/passwd", "..%2f..", "{{7*7}}", "${7*7}", "{0.__class__}", "%s%n", "' OR 1=1 --"),
     *("<script>alert(1)</script>", "__proto__", "constructor", "null", "NaN", "-0", "1e999"),
     *("2026-13-45", "0000-00-00", "9" * 400, "https://[", "http://[::1]:99999999/", "//evil.test"),

@@ -115,11 +115,13 @@ def test_what_is_refused_costs_no_password_hashing(browser, page, settings, monk
     hashed: list[str] = []
     encode = PBKDF2PasswordHasher.encode
 
-    def noted(self, password, salt, iterations=None):
+    def encode_once(
+        self: PBKDF2PasswordHasher, password: str, salt: str, iterations: int | None = None
+    ) -> str:
         hashed.append(password)
         return encode(self, password, salt, 1)
 
-    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", noted)
+    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", encode_once)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     robot = browser()
     for number in range(6):

@@ -365,12 +365,55 @@ def test_somebody_who_left_loses_access_at_the_next_refresh(client, browser, san
     assert not AccessToken.objects.exists()
 
 
-def test_a_refresh_while_propelauth_is_away_can_be_tried_again(client, browser, sandbox):
+def test_a_refresh_while_propelauth_is_away_can_be_tried_again(client, browser, sandbox, settings):
+    settings.ACCESS_TOKEN_KIND = "api_key"
     refresh_token = client.sign_in(browser())["refresh_token"]
     sandbox.fault("propelauth", "/api/*", "status", status=500, times=None)
     assert client.refresh(refresh_token).status_code == 503
     sandbox.clear_faults()
     assert client.refresh(refresh_token).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/*", "/api/backend/v1/end_user_api_keys/*"])
+def test_opaque_tokens_are_refreshed_while_propelauth_is_away(
+    client, browser, sandbox, settings, path
+):
+    """Whether it's away as a whole, or goes between its two questions."""
+    settings.ACCESS_TOKEN_KIND = "opaque"
+    client.sign_in(browser())
+    sandbox.fault("propelauth", path, "status", status=500, times=None)
+    first = client.refresh()
+    assert first.status_code == 200
+    assert 3590 < first.json()["expires_in"] <= 3600
+    assert client.refresh().status_code == 200
+    assert set(AccessToken.objects.values_list("role", flat=True)) == {"Admin"}
+
+
+def test_a_refresh_without_propelauth_ends_before_what_was_last_confirmed(
+    client, browser, sandbox, settings
+):
+    settings.ACCESS_TOKEN_KIND = "opaque"
+    refresh_token = client.sign_in(browser())["refresh_token"]
+    sandbox.fault("propelauth", "/api/*", "status", status=500, times=None)
+    EndUserApiKey.objects.update(expires=timezone.now() + timedelta(minutes=25))
+    assert 19 * 60 <= client.refresh().json()["expires_in"] <= 20 * 60
+    EndUserApiKey.objects.update(expires=timezone.now() + timedelta(minutes=5))
+    assert client.refresh(refresh_token).status_code == 503
+    sandbox.clear_faults()
+    assert client.refresh(refresh_token).json()["expires_in"] > 3590
+
+
+@pytest.mark.parametrize("tolerance", [timedelta(), timedelta(hours=4)])
+def test_the_key_behind_an_opaque_token_outlives_it_by_the_tolerance(
+    client, browser, settings, tolerance
+):
+    settings.ACCESS_TOKEN_KIND = "opaque"
+    settings.OUTAGE_TOLERANCE = tolerance
+    client.sign_in(browser())
+    client.refresh()
+    token = AccessToken.objects.latest("pk")
+    reserve = token.api_key.expires - token.expires
+    assert abs(reserve - tolerance - timedelta(minutes=5)) < timedelta(seconds=15)
 
 
 # Revocation ------------------------------------------------------------------------------------
