@@ -115,7 +115,7 @@ ONCE = {
 }
 
 
-# Breaks what it runs on, for minutes: a stage of its own in CI, and `script/chaos` for whoever asks.
+# Breaks what it runs on, for minutes: a stage of its own in CI, and `script/chaos` for longer.
 APART = ("tests/chaos",)
 
 
