@@ -1,7 +1,7 @@
 """What of a client that goes on after its stream ended, on a new stream and without a handshake?
 
 EventSource opens a stream anew by itself whenever one ends. Clients built on it, as the TypeScript
-SDKs are, then post to the new endpoint as if nothing had happened. The SDK refuses what comes
+SDKs are, then post to the new endpoint as if nothing had happened. Our SDK refuses what comes
 before `initialize`, so that is made up for them.
 """
 

@@ -82,7 +82,7 @@ class Keeper:
             self._ends_at = now + seconds
         for stream in list(self._streams.values()):
             if self._ends_at is not None:
-                stream.end_by(self._ends_at)
+                stream.life = stream.life.cut_short(self._ends_at)
             if stream.should_end(now):
                 stream.end()
             elif stream.outbox.needs_ping(now):

@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 QUIET = 2.0
 # Seconds that handlers get to notice that they were cancelled.
 CLOSING_PATIENCE = 5.0
-# Shares of a stream's life: the last part, which ends early, for calls under way; and the most that
-# is taken off those that began together, so that they don't end together.
+# Shares of a stream's life: the last part of it, for calls under way, and the most that is taken
+# off those that began together, so that they don't end together.
 LAST_PART = 0.25
 JITTER = 0.1
 
@@ -54,6 +54,33 @@ def stream_id_of(session_id: UUID) -> UUID:
     return UUID(Secret(session_id.hex).checksum()[:32])
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Moments of the monotonic clock. From the first on a stream ends once it is quiet.
+
+    From the second on it takes nothing new, and ends once nothing is under way: a busy client would
+    else keep it open until the third, when it ends whatever is under way.
+    """
+
+    quiet_end_from: float = math.inf
+    closed_from: float = math.inf
+    over_at: float = math.inf
+
+    @classmethod
+    def beginning(cls, now: float) -> "Life":
+        lifetime = settings.SSE_STREAM_LIFETIME.total_seconds()
+        if not lifetime:
+            return cls()
+        last_part = min(settings.WIV_TIMEOUT.total_seconds(), LAST_PART * lifetime)
+        jitter = random.uniform(0, JITTER * lifetime)  # noqa: S311 (nobody gains by guessing it)
+        over_at = now + lifetime
+        return cls(over_at - last_part - jitter, over_at - last_part / 2, over_at)
+
+    def cut_short(self, over_at: float) -> "Life":
+        """The server ends."""
+        return Life(-math.inf, -math.inf, min(self.over_at, over_at))
+
+
 # Reads the inbox until it ends, and writes the answers.
 ServeMessages = Callable[[Inbox, Outbox, "Stream"], Awaitable[None]]
 
@@ -65,8 +92,6 @@ class Stream:
     """
 
     __slots__ = (
-        "_due_at",
-        "_ends_at",
         "_expired_at",
         "_is_initialized",
         "_until_end",
@@ -77,6 +102,7 @@ class Stream:
         "inbox",
         "is_brought",
         "is_waking",
+        "life",
         "outbox",
         "owner",
         "session",
@@ -100,7 +126,7 @@ class Stream:
         self._is_initialized = False
         self._until_end = anyio.CancelScope()
         self._used_at = time.monotonic()
-        self._due_at, self._ends_at = life_from(self._used_at)
+        self.life = Life.beginning(self._used_at)
 
     def renew(self, grant: TokenGrant, credential: Secret) -> None:
         """Its client came with this one: what it opened the stream with may be over."""
@@ -116,7 +142,10 @@ class Stream:
             self.end()
 
     async def accept(self, posted: PostedMessage) -> bool:
-        """Brings one message, in the context of its principal; False when the stream has ended."""
+        """Brings one message, in the context of its principal; False at the end of the stream."""
+        self._used_at = time.monotonic()
+        if self._used_at >= self.life.closed_from:
+            return False
         message, request = read_message(posted.body), posted.request
         if begins_without(message) and not self._is_initialized:
             for each in handshake():
@@ -126,7 +155,6 @@ class Stream:
             self._is_initialized = self._is_initialized or message.method != "ping"
             self.outbox.in_flight.add(message.id)
             metadata.on_request_unanswered = self._forget(message.id)
-        self._used_at = time.monotonic()
         return await self.inbox.put(SessionMessage(message, metadata))
 
     def _forget(self, request_id: types.RequestId) -> Callable[[], Awaitable[None]]:
@@ -169,27 +197,13 @@ class Stream:
         await self.inbox.aclose()
 
     def should_end(self, now: float) -> bool:
-        """Once it's due it ends when nothing is under way, or at last whatever is."""
-        if self.outbox.is_stuck or now >= self._ends_at:
+        if self.outbox.is_stuck or now >= self.life.over_at:
             return True
-        if now < self._due_at or self.outbox.in_flight:
+        if self.outbox.in_flight:
             return False
         quiet_since = max(self._used_at, self.outbox.used_at)
-        return self._due_at == -math.inf or now - quiet_since >= QUIET
-
-    def end_by(self, moment: float) -> None:
-        """The server ends: as soon as nothing is under way, and at that moment at the latest."""
-        self._due_at, self._ends_at = -math.inf, min(self._ends_at, moment)
-
-
-def life_from(now: float) -> tuple[float, float]:
-    """When a stream that begins now may end, and when it has to."""
-    lifetime = settings.SSE_STREAM_LIFETIME.total_seconds()
-    if not lifetime:
-        return math.inf, math.inf
-    last_part = min(settings.WIV_TIMEOUT.total_seconds(), LAST_PART * lifetime)
-    jitter = random.uniform(0, JITTER * lifetime)  # noqa: S311 (nobody gains by guessing it)
-    return now + lifetime - last_part - jitter, now + lifetime
+        is_quiet = now - quiet_since >= QUIET
+        return now >= self.life.closed_from or (is_quiet and now >= self.life.quiet_end_from)
 
 
 async def finish(serving: "asyncio.Future[None]") -> None:

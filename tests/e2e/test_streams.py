@@ -81,7 +81,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with ExitStack() as stack:
         proxy = stack.enter_context(round_robin())
         database_url = stack.enter_context(empty_database(postgresql_url()))
-        sandbox, environment = stack.enter_context(prepared(proxy.url, database_url))
+        # The long form takes longer than a stream lives, and the Python SDK doesn't come back.
+        sandbox, environment = stack.enter_context(
+            prepared(proxy.url, database_url, SSE_STREAM_LIFETIME="0")
+        )
         output = stack.enter_context((folder / "workers.log").open("wb"))
 
         def start() -> Worker:

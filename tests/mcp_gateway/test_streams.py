@@ -245,6 +245,24 @@ def test_a_call_under_way_is_answered_before_its_stream_ends(
         opened.read_to_the_end()
 
 
+def test_a_stream_takes_nothing_new_before_its_end_but_answers_what_it_took(
+    open_stream, api_key, quick_end, monkeypatch, sandbox
+):
+    """A client that calls without a pause would else be cut off in the middle of a call."""
+    monkeypatch.setattr(stream, "LAST_PART", 0.95)
+    quick_end.SSE_STREAM_LIFETIME = timedelta(seconds=5)
+    quick_end.WIV_TIMEOUT = timedelta(seconds=30)
+    sandbox.fault("wiv", "/spaces", "delay", delay_seconds=3)
+    with open_stream(api_key) as opened:
+        opened.initialize()
+        params = {"name": "wiv_list_spaces", "arguments": {}}
+        assert opened.messages.request("tools/call", params).status_code == 202
+        notification = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}
+        wait_until(lambda: opened.messages.post(json=notification).status_code == 404)
+        assert "FinOps" in str(opened.next_message())
+        opened.read_to_the_end()
+
+
 def test_a_call_that_outlives_its_stream_is_answered_with_an_error(
     open_stream, api_key, quick_end, sandbox
 ):

@@ -29,12 +29,12 @@ def test_a_row_that_cant_be_there_is_no_server_error(staff, server, path, row):
         assert answer.status_code in (200, 302, 400)
 
 
-@pytest.mark.parametrize("path", [*LISTS, "mcp_gateway/calllogentry", ""])
+@pytest.mark.parametrize("path", [*LISTS, "mcp_gateway/calllogentry"])
 def test_a_nul_in_a_query_is_no_server_error(staff, server, path):
     names = "q", "category__exact", "at__year", "kind__exact", "tool", "organization", "e", "o", "p"
     for name in names:
-        answer = staff.get(f"{server}/admin/{path}{'/' if path else ''}?{name}=a%00b")
-        assert answer.status_code == 400
+        assert staff.get(f"{server}/admin/{path}/?{name}=a%00b").status_code == 400
+        assert staff.get(f"{server}/admin/?{name}=a%00b").status_code == 200
 
 
 def test_a_nul_in_a_form_is_no_server_error(staff, server):
