@@ -17,11 +17,19 @@ INITIALIZE = {
 }
 
 
+def lines_of(response: httpx2.Response) -> Iterator[str]:
+    """Which end with a line feed here, and with nothing else that Unicode takes for an end."""
+    rest = ""
+    for text in response.iter_text():
+        *lines, rest = (rest + text).split("\n")
+        yield from (line.removesuffix("\r") for line in lines)
+
+
 class EventStream:
     """An open GET /sse; `messages` posts to it."""
 
     def __init__(self, http: httpx2.Client, credential: str, response: httpx2.Response) -> None:
-        self._lines = response.iter_lines()
+        self._lines = lines_of(response)
         self.retry_ms = 0
         event, path = self.next_event()
         assert event == "endpoint"
