@@ -307,7 +307,7 @@ def _upstream_credential(token: AccessToken, presented: Secret) -> Secret:
 def _refuse_what_we_issued(credential: Secret) -> None:
     """A key we made is never somebody's own key, unless they asked for it on /connect."""
     if credential.reveal().startswith((OPAQUE_PREFIX, REFRESH_PREFIX)):
-        raise InvalidCredential("The access token was revoked or isn't known.")
+        raise RevokedCredential("The access token was revoked or isn't known.")
     key = _find_key(credential)
     if key is None:
         return
