@@ -152,6 +152,7 @@ def admin_list(deployment: Deployment, robot: Robot) -> Callable[[str], None]:
 @pytest.mark.parametrize(("path", "mode"), WAYS)
 def test_every_tool_works_with_two_workers(deployment, deployed_client, browser, path, mode):
     deployment.sandbox.reset()
+    deployed_client.resource = deployment.url + path
     token = persistently(deployed_client.sign_in, browser())["access_token"]
 
     async def work() -> None:

@@ -207,7 +207,7 @@ def test_a_wrong_argument_is_told_in_a_models_words_and_at_its_field(
     ("fields", "told"),
     [
         ({"raw": "{"}, "This isn't JSON"),
-        ({"raw": "[" * 5000}, "This is nested deeper than 64 levels"),
+        ({"raw": "[" * 5000 + "]" * 5000}, "This is nested deeper than 64 levels"),
         ({"raw": '{"a": "\\ud800"}'}, "This has half of a character"),
         ({"raw": '{"a": NaN}'}, "This has NaN, which isn't JSON"),
         ({"raw": "[]"}, "This must be a JSON object"),
