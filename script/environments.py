@@ -16,6 +16,7 @@ SERVED = ROOT / "requirements.txt"
 TESTED = ROOT / "requirements-dev.txt"
 TESTED_ON_DJANGO_6 = ROOT / "requirements-dev-django6.txt"
 OLD_SDK = ROOT / "requirements-sdk1.txt"
+PEERS = ROOT / "requirements-peers.txt"
 
 # Django 6 needs the last of them; the first one that runs is taken.
 NEWER_PYTHONS = ("3.14", "3.13", "3.12")

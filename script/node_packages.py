@@ -1,4 +1,5 @@
-"""The clients that tests/interop drives: npm packages, installed when their lock has changed.
+"""What tests/interop drives and benchmarks/peers measures: npm packages, installed when their lock
+has changed.
 
 A Node is among them, since many a machine's own is too old. npm takes the one for this machine:
 Linux or macOS, x64 or arm64.
@@ -14,32 +15,32 @@ import environments
 import parts
 from environments import ROOT, SetupError
 
-FOLDER = ROOT / "tests" / "interop"
-LOCK = FOLDER / "package-lock.json"
-INSTALLED = FOLDER / "node_modules"
+INTEROP = ROOT / "tests" / "interop"
+PEERS = ROOT / "benchmarks" / "peers" / "typescript"
 
 
-def prepare() -> Path | None:
+def prepare(folder: Path) -> Path | None:
     """Where they are; None on a user's machine without npm, or of a kind that has no Node there."""
+    lock, installed = folder / "package-lock.json", folder / "node_modules"
     npm = parts.find_or_install(lambda: shutil.which("npm"), "npm")
     if not npm:
         return None
-    if environments.stamp(INSTALLED) != environments.digest(LOCK):
-        install(npm)
-        (INSTALLED / "installed").write_text(environments.digest(LOCK))
-    if (INSTALLED / ".bin" / "node").exists():
-        return INSTALLED
+    if environments.stamp(installed) != environments.digest(lock):
+        install(npm, folder)
+        (installed / "installed").write_text(environments.digest(lock))
+    if (installed / ".bin" / "node").exists():
+        return installed
     if parts.CI:
-        raise SetupError(f"{environments.name(LOCK)} has no Node for this machine")
+        raise SetupError(f"{environments.name(lock)} has no Node for this machine")
     return None
 
 
-def install(npm: str) -> None:
+def install(npm: str, folder: Path) -> None:
     started = time.monotonic()
-    print(f"Installing the npm packages of {environments.name(FOLDER)} ...", flush=True)
+    print(f"Installing the npm packages of {environments.name(folder)} ...", flush=True)
     done = subprocess.run(
         [npm, "ci"],
-        cwd=FOLDER,
+        cwd=folder,
         env=os.environ | {"CI": "true"},  # no progress bar, no question
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -49,5 +50,5 @@ def install(npm: str) -> None:
     )
     if done.returncode != 0:
         print(done.stdout)
-        raise SetupError(f"npm could not install {environments.name(LOCK)}")
+        raise SetupError(f"npm could not install {environments.name(folder / 'package-lock.json')}")
     print(f"  done in {time.monotonic() - started:.0f} s", flush=True)

@@ -51,7 +51,10 @@ def main(arguments: list[str]) -> int:
     python = environments.prepare(ROOT / ".venv", environments.TESTED)
     newer_python = newer_environment()
     sdk1_python = environments.prepare(ROOT / ".venv-sdk1", environments.OLD_SDK)
-    packages = node_packages.prepare()
+    packages = node_packages.prepare(node_packages.INTEROP)
+    if CI:  # what others' servers need is much, for one benchmark
+        environments.prepare(ROOT / ".cache" / "peers", environments.PEERS)
+        node_packages.prepare(node_packages.PEERS)
     with postgresql_url() as url:
         missing = {
             "the pages in a browser: install Chromium, or set CHROMIUM": chromium,
@@ -76,6 +79,7 @@ def main(arguments: list[str]) -> int:
 # own, or needs none. Once is enough, in processes of their own beside the two.
 ONCE = {
     "browsers and clients": (
+        "tests/benchmarks",
         "tests/connect/doctor",
         "tests/e2e/test_admin_walk.py",
         "tests/e2e/test_approval_page.py",

@@ -1,0 +1,82 @@
+"""The REST API behind all servers: one answer of 2.6 kB, at next to no cost.
+
+`python -m benchmarks.peers.upstream PORT`. `/served` says how many calls came, so that no server
+can answer from a cache unnoticed.
+"""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+HEAD_END = b"\r\n\r\n"
+
+
+def workflows() -> dict[str, Any]:
+    """As Wiv lists them, made up."""
+    names = (
+        "Idle volumes",
+        "Right-size databases",
+        "Budget alert",
+        "Tag audit",
+        "Snapshot clean-up",
+    )
+    rows = [
+        {
+            "id": f"wf_{number:04x}",
+            "name": names[number % len(names)],
+            "description": f"Looks at {names[number % len(names)].lower()} of all accounts.",
+            "space_id": f"spc_{number % 3}",
+            "folder_id": f"fld_{number % 4}",
+            "is_active": number % 3 != 0,
+            "tags": ["finops", names[number % len(names)].split()[0].lower()],
+            "last_run": {"id": f"exec_{number:08x}", "status": "COMPLETED", "cost": 12.5 * number},
+            "updated_at": f"2026-11-{number + 1:02}T08:30:00Z",
+        }
+        for number in range(9)
+    ]
+    return {"items": rows, "total": len(rows), "limit": 50, "offset": 0}
+
+
+def response(body: bytes, status: str = "200 OK") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + HEAD_END + body
+
+
+ANSWER = response(json.dumps(workflows(), separators=(",", ":")).encode())
+NOT_FOUND = response(b'{"detail":"no such path"}', "404 Not Found")
+
+
+class Upstream(asyncio.Protocol):
+    """Keep-alive and pipelined GETs without a body."""
+
+    served = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        while HEAD_END in self.received:
+            head, _, self.received = self.received.partition(HEAD_END)
+            self.transport.write(self.answer(head))
+
+    def answer(self, head: bytes) -> bytes:
+        if head.startswith((b"GET /workflows ", b"GET /workflows?")):
+            Upstream.served += 1
+            return ANSWER
+        if head.startswith(b"GET /served "):
+            return response(json.dumps(Upstream.served).encode())
+        return NOT_FOUND
+
+
+async def serve(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))
