@@ -62,7 +62,7 @@ def running_sandbox(port: int, redirect_uri: str) -> Iterator[Sandbox]:
 
 
 def wait_until_answers(
-    url: str, process: subprocess.Popen[Any] | None = None, seconds: float = 30
+    url: str, process: subprocess.Popen[Any] | None = None, seconds: float = 120
 ) -> None:
     """Poll until 200. Raises when the process ended or so many seconds have passed."""
     deadline = time.monotonic() + seconds

@@ -1,0 +1,88 @@
+"""Where the event loop's questions to the database and to PropelAuth are asked.
+
+In threads of their own: the event loop's ORM calls would otherwise share one, and a PropelAuth that
+hangs must not hold up look-ups in the database.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from threading import Barrier, BrokenBarrierError
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, connections
+
+from oauth_bridge.database import may_be_dropped_connection, replace_dead_connections
+
+# For one question, with the wait for a thread. No client is told to wait longer than that.
+PATIENCE_SECONDS = 10.0
+MAX_THREADS = 8
+T = TypeVar("T")
+
+
+def _thread_count() -> int:
+    """Each keeps a connection, and half of the pool is Django's."""
+    if connection.vendor == "sqlite":
+        return MAX_THREADS
+    return max(1, min(MAX_THREADS, settings.DATABASE_POOL_SIZE // 2))
+
+
+THREADS = _thread_count()
+_database = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials-database")
+_upstream = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="credentials-propelauth")
+
+
+async def ask_database(function: Callable[[], T]) -> T:
+    """Raises OperationalError when its turn doesn't come, or an answer, within PATIENCE_SECONDS."""
+    return await _run(_database, partial(_repeat_once, function))
+
+
+async def ask_propelauth(function: Callable[[], T]) -> T:
+    """The same; the database may be asked in between."""
+    return await _run(_upstream, partial(_return_connection, partial(_repeat_once, function)))
+
+
+async def close_connections() -> None:
+    """At shutdown: those that the database's threads keep. Whoever asks again opens others."""
+    close = partial(_close_own_connection, Barrier(THREADS))
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(*(loop.run_in_executor(_database, close) for _ in range(THREADS)))
+
+
+async def _run(executor: Executor, function: Callable[[], T]) -> T:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await loop.run_in_executor(executor, function)
+    except TimeoutError as error:
+        raise OperationalError(f"no answer within {PATIENCE_SECONDS} s") from error
+
+
+def _repeat_once(function: Callable[[], T]) -> T:
+    """On a fresh connection, when the database dropped the one at hand."""
+    try:
+        return function()
+    except (OperationalError, InterfaceError) as error:
+        connections.close_all()
+        if not may_be_dropped_connection(error):
+            raise
+        replace_dead_connections()
+    return function()
+
+
+def _return_connection(function: Callable[[], T]) -> T:
+    """To the pool; nobody else would, outside a Django request."""
+    try:
+        return function()
+    finally:
+        connections.close_all()
+
+
+def _close_own_connection(barrier: Barrier) -> None:
+    """Each thread waits for the others, so that none does it twice and another not at all."""
+    connections.close_all()
+    with suppress(BrokenBarrierError):
+        barrier.wait(PATIENCE_SECONDS)
