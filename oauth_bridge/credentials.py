@@ -9,21 +9,18 @@ look alike. In this order:
 4. Anything else may be an API key its owner brought: PropelAuth decides, for a minute.
 """
 
-import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 import django.db
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists
 from django.utils import timezone
 
 from oauth_bridge import own_credentials
@@ -37,6 +34,7 @@ from oauth_bridge.encryption import decrypt, encrypt, register_encrypted
 from oauth_bridge.errors import SecretUnreadable
 from oauth_bridge.events import Event, record_refusal
 from oauth_bridge.families import revoke_family
+from oauth_bridge.issued_tokens import DENIALS_OF_TOKEN, IssuedToken, find_issued_token
 from oauth_bridge.minting import OPAQUE_PREFIX, REFRESH_PREFIX
 from oauth_bridge.models import (
     AccessToken,
@@ -57,6 +55,7 @@ from oauth_bridge.own_credentials import (
 )
 from oauth_bridge.resources import register_parts, resources_that_include
 from oauth_bridge.secret import Secret
+from oauth_bridge.threads import ask_database, ask_propelauth, close_connections
 
 __all__ = [
     "CredentialError",
@@ -70,6 +69,7 @@ __all__ = [
     "VerdictUnavailable",
     "WrongResource",
     "address_of",
+    "close_connections",
     "confirm",
     "decrypt",
     "encrypt",
@@ -94,14 +94,6 @@ ALL_SCOPES = frozenset(settings.SCOPES)
 USE_RESOLUTION = timedelta(minutes=1)
 # Credentials in one question, when many are asked about. SQLite took a thousand once.
 BATCH_SIZE = 900
-# For one question, with the wait for a thread. No client is told to wait longer than that.
-PATIENCE_SECONDS = 10.0
-T = TypeVar("T")
-
-# Their own threads: the event loop's ORM calls would otherwise share one, and a PropelAuth that
-# hangs must not hold up look-ups in the database.
-_database = ThreadPoolExecutor(max_workers=8, thread_name_prefix="credentials-database")
-_upstream = ThreadPoolExecutor(max_workers=8, thread_name_prefix="credentials-propelauth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +153,7 @@ async def find_grant(credential: Secret, resource: str, address: str | None = No
     `address` is the caller's, whose refusals are counted. Raises InvalidCredential,
     VerdictUnavailable or TooManyAttempts.
     """
-    grant = await _run(_database, partial(_find_issued, credential, resource))
+    grant = await ask_database(partial(_find_issued, credential, resource))
     if grant is not None:
         return grant
     try:
@@ -169,7 +161,7 @@ async def find_grant(credential: Secret, resource: str, address: str | None = No
     except InvalidCredential as error:
         event = Event.CREDENTIAL_REFUSED
         put_on_record = partial(record_refusal, event, address=address, reason=str(error))
-        await _run(_database, put_on_record)
+        await ask_database(put_on_record)
         raise
     return _own_grant(credential, owner)
 
@@ -179,7 +171,7 @@ async def find_good(credentials: Iterable[Secret], resource: str) -> set[Secret]
 
     PropelAuth isn't asked. What isn't among them may be good all the same; find_grant knows.
     """
-    return await _run(_database, partial(_find_good, list(credentials), resource))
+    return await ask_database(partial(_find_good, list(credentials), resource))
 
 
 async def find_key_owner(api_key: Secret, grant: TokenGrant) -> TokenGrant:
@@ -187,7 +179,7 @@ async def find_key_owner(api_key: Secret, grant: TokenGrant) -> TokenGrant:
 
     The connection's scopes stay. Raises InvalidCredential, VerdictUnavailable or TooManyAttempts.
     """
-    await _run(_database, partial(_refuse_what_we_issued, api_key))
+    await ask_database(partial(_refuse_what_we_issued, api_key))
     owner = await _find_owner(api_key, f"{grant.subject} {grant.organization_id}")
     return dataclasses.replace(
         grant,
@@ -211,11 +203,11 @@ async def confirm(grant: TokenGrant) -> bool:
         "jwt": own_credentials.verify_jwt,
     }
     try:
-        await _run(_upstream, partial(ask_again[grant.kind], grant.credential))
+        await ask_propelauth(partial(ask_again[grant.kind], grant.credential))
     except OwnerUnknown:
         return True
     except CredentialRefused:
-        await _run(_database, partial(_revoke_by_key, grant.credential))
+        await ask_database(partial(_revoke_by_key, grant.credential))
         return False
     return True
 
@@ -228,53 +220,42 @@ def scopes_offered() -> Mapping[str, str]:
 
 # Credentials we issued -----------------------------------------------------------------------
 
-# A user's name is PropelAuth's id of them.
-DENIALS_OF_TOKEN = Denial.objects.of(
-    user_id=OuterRef("user__username"), organization_id=OuterRef("organization_id")
-)
-
 
 def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
     """The grant of a token of ours; None for a credential we have never seen."""
-    token = (
-        AccessToken.objects.select_related("user", "application", "api_key")
-        .annotate(is_denied=Exists(DENIALS_OF_TOKEN))
-        .filter(token_checksum=credential.checksum())
-        .first()
-    )
+    token = find_issued_token(credential.checksum())
     if token is None:
         _refuse_what_we_issued(credential)
         return None
-    user, application = _require_usable(token, resource)
-    if token.is_denied:
-        raise RevokedCredential("The access token was revoked.", reason="denied here")
+    _require_usable(token, resource)
     _note_use(token)
     return TokenGrant(
         kind="opaque" if token.kind == TokenKind.OPAQUE else "api_key",
-        subject=str(user.propelauth_user_id),
+        subject=str(token.subject),
         organization_id=token.organization_id,
         role=token.role,
-        client_id=application.client_id,
-        client_name=application.name,
+        client_id=token.client_id or "",
+        client_name=token.client_name or "",
         scopes=frozenset(token.scope.split()),
         credential=_upstream_credential(token, credential),
         expires_at=token.expires,
     )
 
 
-def _require_usable(token: AccessToken, resource: str) -> tuple[User, Application]:
+def _require_usable(token: IssuedToken, resource: str) -> None:
     if token.expires <= timezone.now():
         raise ExpiredToken("The access token has expired.")
-    if token.user is None or not token.user.is_active:
+    if not token.is_user_active:
         raise RevokedCredential("The access token was revoked.", reason="user inactive")
-    if token.application is None or token.application.blocked_at is not None:
+    if token.client_id is None or token.blocked_at is not None:
         raise RevokedCredential("The access token was revoked.", reason="client blocked")
     if resources_that_include(resource).isdisjoint(token.resource):
         raise WrongResource("The access token is for another resource.")
-    return token.user, token.application
+    if token.is_denied:
+        raise RevokedCredential("The access token was revoked.", reason="denied here")
 
 
-def _note_use(token: AccessToken) -> None:
+def _note_use(token: IssuedToken) -> None:
     """A database that takes no writes, because its disk is full, doesn't end what is only read."""
     now = timezone.now()
     if token.last_used_at is not None and now - token.last_used_at < USE_RESOLUTION:
@@ -287,17 +268,17 @@ def _note_use(token: AccessToken) -> None:
         logger.warning("when a token was last used can't be written: %s", error)
 
 
-def _write_use(token: AccessToken, now: datetime) -> None:
+def _write_use(token: IssuedToken, now: datetime) -> None:
     AccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
     Application.objects.filter(pk=token.application_id).update(last_used_at=now)
     Consent.objects.filter(token_family=token.token_family).update(last_used_at=now)
 
 
-def _upstream_credential(token: AccessToken, presented: Secret) -> Secret:
+def _upstream_credential(token: IssuedToken, presented: Secret) -> Secret:
     if token.kind == TokenKind.API_KEY:
         return presented
     try:
-        return decrypt(token.api_key.encrypted_secret)
+        return decrypt(token.encrypted_secret)
     except SecretUnreadable as error:
         raise RevokedCredential(
             "The access token was revoked.", reason="encrypted key unreadable"
@@ -339,8 +320,8 @@ async def _find_owner(credential: Secret, caller: str) -> Owner:
         else partial(own_credentials.verify_api_key, credential, caller)
     )
     try:
-        owner = await _run(_upstream, check)
-        await _run(_database, partial(_refuse_denied, credential, owner))
+        owner = await ask_propelauth(check)
+        await ask_database(partial(_refuse_denied, credential, owner))
     except TooManyRefusals as error:
         raise TooManyAttempts(
             "Too many credentials were refused. Try again in a minute.",
@@ -434,32 +415,3 @@ def _good_keys(checksums: AbstractSet[str]) -> set[str]:
         for checksum, owner in owners.items()
         if refused.isdisjoint((checksum, owner.subject, owner.organization_id))
     }
-
-
-# ---------------------------------------------------------------------------------------------
-
-
-async def _run(executor: Executor, function: Callable[[], T]) -> T:
-    """Raises OperationalError when its turn doesn't come, or an answer, within PATIENCE_SECONDS."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await loop.run_in_executor(executor, _guard, function)
-    except TimeoutError as error:
-        raise OperationalError(f"no answer within {PATIENCE_SECONDS} s") from error
-
-
-def _guard(function: Callable[[], T]) -> T:
-    """Once more on a fresh connection when the database dropped the one at hand.
-
-    Closing gives the connection back to the pool; nobody else would, outside a Django request.
-    """
-    try:
-        return function()
-    except (OperationalError, InterfaceError) as error:
-        if not may_be_dropped_connection(error):
-            raise
-        replace_dead_connections()
-        return function()
-    finally:
-        connections.close_all()
