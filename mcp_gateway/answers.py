@@ -215,6 +215,8 @@ def _cleaned(value: Any, fields: frozenset[str], found: dict[str, None], inside:
 
 
 def visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return INVISIBLE.sub("", text)
 
 

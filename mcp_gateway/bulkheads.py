@@ -12,36 +12,38 @@ import anyio
 from mcp_gateway.errors import BulkheadFull
 from mcp_gateway.routes import Route
 
-# Half of the pool in `wiv.py`, so that no host can take it all.
-PLACES_PER_HOST = 100
+PLACES = 200
+# Half of them, so that no host can take them all.
+PLACES_PER_HOST = PLACES // 2
 # Seconds a request waits for a place: enough for a burst, little beside any time limit.
 PATIENCE = 2.0
 
 
 class Bulkheads:
-    """A worker's places for requests, by route and by host."""
+    """A worker's places for requests: by route, by host and in all."""
 
     def __init__(self, places_per_route: int, places_per_host: int = PLACES_PER_HOST) -> None:
         self._routes = Places(places_per_route)
         self._hosts = Places(places_per_host)
+        self._all = anyio.Semaphore(PLACES, fast_acquire=True)
 
     @asynccontextmanager
     async def place(self, route: Route, title: str, patience: float) -> AsyncIterator[None]:
         """Raises BulkheadFull when none gets free within `patience` seconds."""
-        by_route, by_host = self._routes.of(route), self._hosts.of(route.host)
-        # The route's first: who waits for it holds nothing that other routes could need.
-        for_both = anyio.current_time() + patience
-        if not await take(by_route, for_both):
-            raise BulkheadFull(title, "calls of this tool")
+        deadline = anyio.current_time() + patience
+        taken: list[anyio.Semaphore] = []
         try:
-            if not await take(by_host, for_both):
-                raise BulkheadFull(title)
-            try:
-                yield
-            finally:
-                by_host.release()
+            # The route's first: who waits for it holds nothing that other routes could need.
+            for places in (self._routes.of(route), self._hosts.of(route.host), self._all):
+                if not await take(places, deadline):
+                    raise (
+                        BulkheadFull(title) if taken else BulkheadFull(title, "calls of this tool")
+                    )
+                taken.append(places)
+            yield
         finally:
-            by_route.release()
+            for places in taken:
+                places.release()
 
 
 class Places:

@@ -98,6 +98,9 @@ class CatalogTool:
         return self.wire.name
 
 
+VIEWERS_REMEMBERED = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The tools that are on for somebody, in list order, as of one version.
@@ -108,6 +111,7 @@ class Snapshot:
     version: UUID | None
     tools: Mapping[str, CatalogTool] = field(default_factory=dict)
     replacements: Mapping[str, Replacement] = field(default_factory=dict)
+    _listed: dict[Viewer, list[CatalogTool]] = field(default_factory=dict, compare=False)
 
     def find(self, name: str) -> CatalogTool | None:
         """Whoever asks; `find_for` is what a caller may know of."""
@@ -124,7 +128,12 @@ class Snapshot:
         return tool if tool is not None and viewer.may_know(tool) else None
 
     def listed_for(self, viewer: Viewer) -> list[CatalogTool]:
-        return [tool for tool in self.tools.values() if viewer.may_call(tool)]
+        if (listed := self._listed.get(viewer)) is None:
+            if len(self._listed) >= VIEWERS_REMEMBERED:
+                self._listed.clear()
+            listed = [tool for tool in self.tools.values() if viewer.may_call(tool)]
+            self._listed[viewer] = listed
+        return listed
 
     def has_toolset(self, toolset: Toolset) -> bool:
         """Whether it has a tool, for anybody."""

@@ -23,8 +23,10 @@ from mcp_gateway.observer import Observer
 from mcp_gateway.resources import Endpoint
 from mcp_gateway.scopes import covers
 from mcp_gateway.server import ToolServer
+from mcp_gateway.splicing import splicing
 from mcp_gateway.streams.posted import PostedMessage
 from mcp_gateway.streams.sse import SseStreams
+from mcp_gateway.upstream_http import HttpClient
 from mcp_gateway.version import find_version
 from mcp_gateway.visibility import ALL_TOOLS
 from mcp_gateway.wiv import WivClient
@@ -55,12 +57,16 @@ class Run:
         check_content_type(exchange.headers)
         body = await read_body(exchange.headers, exchange.receive)
         await self._check_scope(exchange, caller, body)
-        if disconnect_cancels(exchange):
-            await cancelled_by_disconnect(self.manager.handle_request, body, exchange)
-            return
         if exchange.endpoint.resource_path == "/sse":
             posted = PostedMessage.of(exchange, credential, body)
             await self.streams.receive(exchange, posted, caller.grant)
+            return
+        with splicing(exchange.send) as send:
+            await self._answer(replace(exchange, send=send), body)
+
+    async def _answer(self, exchange: Exchange, body: bytes) -> None:
+        if disconnect_cancels(exchange):
+            await cancelled_by_disconnect(self.manager.handle_request, body, exchange)
             return
         exchange = replace(exchange, receive=replay(body, exchange.receive))
         await exchange.answer_with(self.manager.handle_request)
@@ -95,25 +101,27 @@ class Run:
 
 @asynccontextmanager
 async def open_run(credentials: Credentials, observer: Observer) -> AsyncIterator[Run]:
-    wiv_client = WivClient(
-        settings.WIV_API_URL,
-        max_response_bytes=settings.WIV_MAX_RESPONSE_BYTES,
+    http = HttpClient(
         user_agent=f"wivmcp/{find_version()}",
-        calls_per_route=settings.WIV_CALLS_PER_TOOL,
+        max_body_bytes=settings.WIV_MAX_RESPONSE_BYTES,
     )
+    client = WivClient(settings.WIV_API_URL, http, calls_per_route=settings.WIV_CALLS_PER_TOOL)
     with (
         closing(Listings()) as listings,
         closing(Guard()) as guard,
         closing(ApprovalGate()) as gate,
         closing(CallLog()) as log,
     ):
-        async with Catalog() as catalog, wiv_client as wiv:
+        async with Catalog() as catalog, client as wiv:
             tools = ToolServer(catalog, wiv, credentials, listings, observer, guard, gate, log)
             server = tools.server
-            limit = settings.MCP_MAX_BODY_BYTES
             manager = StreamableHTTPSessionManager(
-                server, json_response=True, stateless=True, max_request_body_size=limit
+                server,
+                json_response=True,
+                stateless=True,
+                max_request_body_size=settings.MCP_MAX_BODY_BYTES,
             )
             streams = SseStreams(server, catalog, credentials)
             async with manager.run(), streams.running():
                 yield Run(credentials, catalog, manager, streams, log)
+            await credentials.close_connections()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 from django.conf import settings
 
 from mcp_gateway.answers import Answer
@@ -19,6 +18,7 @@ from mcp_gateway.catalog import CatalogTool
 from mcp_gateway.errors import WivError
 from mcp_gateway.http_rule import WivRequest
 from mcp_gateway.server import send, shaped, with_warning
+from mcp_gateway.upstream_http import HttpAnswer, HttpClient, HttpRequest, url_of
 from mcp_gateway.version import find_version
 from mcp_gateway.visibility import Viewer
 from mcp_gateway.wiv import WivClient
@@ -60,35 +60,28 @@ class Stopped(Exception):
     """The rehearsal is over."""
 
 
-class WatchedClient(WivClient):
-    """The client of real calls, for one of them, which keeps what was sent and what came back."""
+class WatchedHttp(HttpClient):
+    """Keeps what was sent and what came back, or stops before anything leaves."""
 
-    def __init__(self, secrets: tuple[str, ...], *, stops: bool) -> None:
-        super().__init__(
-            settings.WIV_API_URL,
-            max_response_bytes=settings.WIV_MAX_RESPONSE_BYTES,
-            user_agent=f"wivmcp/{find_version()}",
-        )
+    def __init__(self, secrets: tuple[str, ...], *, stops: bool, **options: Any) -> None:
+        super().__init__(**options)
         self._secrets = secrets
         self._stops = stops
-        self._http.event_hooks = {"request": [self._watch]}
         self.sent: SentRequest | None = None
         self.status: int | None = None
         self.raw = ""
 
-    async def _watch(self, request: httpx2.Request) -> None:
-        headers = tuple((name, self._masked(value)) for name, value in request.headers.items())
-        body = (await request.aread()).decode()
-        url = self._masked(str(request.url))
-        self.sent = SentRequest(request.method, url, headers, self._masked(body))
+    async def exchange(self, request: HttpRequest) -> HttpAnswer:
+        self.status, self.raw = None, ""  # what an attempt before this one got
+        headers = ((name, self._masked(value)) for name, value in self.complete(request).items())
+        url = self._masked(str(url_of(request)))
+        body = self._masked((request.content or b"").decode())
+        self.sent = SentRequest(request.method, url, tuple(headers), body)
         if self._stops:
             raise Stopped
-
-    async def _exchange(self, *args: Any, **options: Any) -> tuple[int, httpx2.Headers, bytes]:
-        self.status, self.raw = None, ""  # what an attempt before this one got
-        status, headers, body = await super()._exchange(*args, **options)
-        self.status, self.raw = status, self._masked(body.decode(errors="replace"))
-        return status, headers, body
+        answer = await super().exchange(request)
+        self.status, self.raw = answer.status, self._masked(answer.body.decode(errors="replace"))
+        return answer
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:
@@ -96,9 +89,15 @@ class WatchedClient(WivClient):
         return text
 
 
-def watched(tool: CatalogTool, key: Secret, *, stops: bool) -> WatchedClient:
+def watched(tool: CatalogTool, key: Secret, *, stops: bool) -> tuple[WivClient, WatchedHttp]:
     own = tool.other_api.credential if tool.other_api else None
-    return WatchedClient(tuple(s.reveal() for s in (key, own) if s), stops=stops)
+    http = WatchedHttp(
+        tuple(s.reveal() for s in (key, own) if s),
+        stops=stops,
+        user_agent=f"wivmcp/{find_version()}",
+        max_body_bytes=settings.WIV_MAX_RESPONSE_BYTES,
+    )
+    return WivClient(settings.WIV_API_URL, http), http
 
 
 def bind(tool: CatalogTool, arguments: Mapping[str, Any]) -> WivRequest:
@@ -110,11 +109,12 @@ def bind(tool: CatalogTool, arguments: Mapping[str, Any]) -> WivRequest:
 async def rehearse(tool: CatalogTool, arguments: Mapping[str, Any]) -> SentRequest:
     """What would be sent; nothing is. Raises ArgumentsRefused, or WivError for an unusable URL."""
     request = bind(tool, arguments)
-    async with watched(tool, NO_KEY, stops=True) as client:
+    client, http = watched(tool, NO_KEY, stops=True)
+    async with client:
         with contextlib.suppress(Stopped):
             await send(client, tool, request, NO_KEY)
-    assert client.sent is not None  # nothing comes before the hook
-    return client.sent
+    assert http.sent is not None  # nothing comes before it
+    return http.sent
 
 
 async def find_key_owner(key: Secret, address: str | None) -> TokenGrant:
@@ -129,18 +129,18 @@ async def run(tool: CatalogTool, arguments: Mapping[str, Any], grant: TokenGrant
     """Sends it. Raises ArgumentsRefused; whatever Wiv does is an Outcome."""
     request = bind(tool, arguments)
     is_visible = Viewer(grant.organization_id, grant.role, grant.scopes).may_call(tool)
-    async with watched(tool, grant.credential, stops=False) as client:
+    client, http = watched(tool, grant.credential, stops=False)
+    async with client:
         elapsed = stopwatch()
         try:
             response = await send(client, tool, request, grant.credential)
         except WivError as error:
             seconds = elapsed()
             told = Answer(with_warning(error, tool).for_model)
-            return Outcome(client.sent, client.status, seconds, client.raw, told, True, is_visible)
+            return Outcome(http.sent, http.status, seconds, http.raw, told, True, is_visible)
         seconds = elapsed()
         answer = await shaped(tool, response, arguments)
-        raw = client.raw
-        return Outcome(client.sent, response.status, seconds, raw, answer, False, is_visible)
+        return Outcome(http.sent, response.status, seconds, http.raw, answer, False, is_visible)
 
 
 def stopwatch() -> Callable[[], float]:

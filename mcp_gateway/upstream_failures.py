@@ -1,14 +1,15 @@
 """What does it mean when no good answer came, and what is the model told?"""
 
 import math
+from collections.abc import Mapping
 from datetime import timedelta
 
-import httpx2
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 from pydantic_core import to_json
 
 from mcp_gateway.destinations import Destination
 from mcp_gateway.errors import (
-    BulkheadFull,
     WivAddressUnusable,
     WivAnswerNotJson,
     WivConnectionLost,
@@ -29,13 +30,11 @@ def transport_error(error: Exception, to: Destination) -> WivError:
     """For whatever the HTTP client raised before there was a whole answer."""
     reason = type(error).__name__
     match error:
-        case httpx2.PoolTimeout():
-            return BulkheadFull(to.title)
-        case httpx2.ConnectError() | httpx2.ConnectTimeout():
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return WivUnreachable(f"{to.title} can't be reached. {to.try_later}", reason=reason)
-        case httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
+        case aiohttp.InvalidURL():
             return WivAddressUnusable(f"{to.title} can't be reached. {to.try_later}", reason=reason)
-        case httpx2.DecodingError():
+        case aiohttp.ClientPayloadError() if isinstance(error.__cause__, ContentEncodingError):
             return WivAnswerNotJson(f"{to.title}'s answer can't be read. {to.try_later}")
         case _:
             return WivConnectionLost(
@@ -51,7 +50,7 @@ def too_late(to: Destination, time_limit: timedelta) -> WivTimeout:
     )
 
 
-def refusal(to: Destination, status: int, headers: httpx2.Headers, body: bytes) -> WivRefused:
+def refusal(to: Destination, status: int, headers: Mapping[str, str], body: bytes) -> WivRefused:
     advice = to.what_to_do.get(status, to.try_later if status >= 500 else NO_ADVICE)
     seconds = retry_after(headers) if status in (429, 503) else None
     if seconds:

@@ -1,22 +1,18 @@
 """How is one call sent to Wiv or another upstream, and what comes back?
 
 The tool's time limit is for the whole call: waiting for a place, connecting, and further attempts.
-Only `retries` decides on those. The HTTP client sends each attempt once: httpcore2 takes another
-connection for a request only where nothing of it was written. Redirects aren't followed, since they
-would carry the credential elsewhere.
+Only `retries` decides on those; the HTTP client sends each attempt once. Redirects aren't followed,
+since they would carry the credential elsewhere.
 """
 
 import logging
-import ssl
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+import aiohttp
 import anyio
-import httpx2
 from pydantic_core import to_json
 
 from mcp_gateway.breakers import Breakers
@@ -28,15 +24,13 @@ from mcp_gateway.progress import Note, unheard
 from mcp_gateway.retries import Retries
 from mcp_gateway.routes import Route
 from mcp_gateway.upstream_failures import refusal, too_late, transport_error
+from mcp_gateway.upstream_http import AnswerTooLong, HttpAnswer, HttpClient, HttpRequest
 from mcp_gateway.upstream_json import read_json
 from oauth_bridge.credentials import Secret
 
 logger = logging.getLogger(__name__)
 
 RETRIES = Retries()
-# For connecting; reading may take the tool's whole time limit.
-CONNECT_TIMEOUT = timedelta(seconds=5)
-LIMITS = httpx2.Limits(max_connections=200, max_keepalive_connections=50, keepalive_expiry=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,37 +90,23 @@ class WivClient:
     def __init__(
         self,
         base_url: str,
+        http: HttpClient,
         *,
-        max_response_bytes: int,
-        user_agent: str,
         calls_per_route: int = 20,
         retries: Retries = RETRIES,
     ) -> None:
         self._base_url = base_url
-        self._max_response_bytes = max_response_bytes
         self._bulkheads = Bulkheads(calls_per_route)
         self._breakers = Breakers()
         self._retries = retries
-        self._http = httpx2.AsyncClient(
-            headers={"Accept": "application/json", "User-Agent": user_agent},
-            limits=LIMITS,
-            follow_redirects=False,
-            # No proxy or netrc from the environment: it is read in settings only.
-            trust_env=False,
-            # One person's cookie may not go along with another's request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+        self._http = http
 
     async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._http.aclose()
+    async def __aexit__(self, *error: object) -> None:
+        await self._http.__aexit__(*error)
 
     async def send(
         self, request: WivRequest, credential: Secret, terms: Terms, trail: Trail | None = None
@@ -181,52 +161,41 @@ class WivClient:
         to, patience = call.to, min(PATIENCE, call.seconds_left / 2)
         try:
             async with self._bulkheads.place(call.route, to.title, patience):
-                status, headers, body = await self._exchange(call)
-        except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as error:
+                answer = await self._exchange(call)
+        except AnswerTooLong as error:
+            raise WivAnswerTooLarge(
+                f"{to.title}'s answer is too large to pass on. Ask for less: a smaller page, "
+                "narrower filters or fewer fields."
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
             call.log(type(error).__name__)
             raise transport_error(error, to) from error
-        call.trail.status, body = status, to.without_credential(body)
-        if not 200 <= status < 300:
-            call.log(f"answered {status}")
-            raise refusal(to, status, headers, body)
-        return WivResponse(status, *read_json(body, to.title))
+        call.trail.status, body = answer.status, to.without_credential(answer.body)
+        if not 200 <= answer.status < 300:
+            call.log(f"answered {answer.status}")
+            raise refusal(to, answer.status, answer.headers, body)
+        return WivResponse(answer.status, *read_json(body, to.title))
 
-    async def _exchange(self, call: Call) -> tuple[int, httpx2.Headers, bytes]:
+    async def _exchange(self, call: Call) -> HttpAnswer:
         request, to = call.request, call.to
         call.trail.attempts += 1
         if call.trail.attempts > 1:
             call.trail.note(f"This is attempt {call.trail.attempts}")
-        async with self._http.stream(
-            request.method,
-            to.base_url + request.target,
-            content=to_json(request.body, inf_nan_mode="null") if request.has_body else None,
-            headers=request_headers(request, to, call.trail.request_id),
-            timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT.total_seconds(), pool=PATIENCE),
-        ) as response:
-            return response.status_code, response.headers, await self._read(response, to.title)
-
-    async def _read(self, response: httpx2.Response, title: str) -> bytes:
-        """Piece by piece, so that neither a long answer nor one that unpacks to much is ever whole
-        in memory; the connection is closed with what is left in it."""
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > self._max_response_bytes:
-                raise WivAnswerTooLarge(
-                    f"{title}'s answer is too large to pass on. Ask for less: a smaller page, "
-                    "narrower filters or fewer fields."
-                )
-        return bytes(body)
+        content = to_json(request.body, inf_nan_mode="null") if request.has_body else None
+        headers = request_headers(request, to, call.trail.request_id)
+        return await self._http.exchange(
+            HttpRequest(request.method, to.base_url, request.target, headers, content)
+        )
 
 
-def request_headers(request: WivRequest, to: Destination, request_id: str) -> httpx2.Headers:
+def request_headers(request: WivRequest, to: Destination, request_id: str) -> dict[str, str]:
     """The tool's own come first, so that none of them replaces one of ours."""
-    headers = httpx2.Headers({"X-Request-ID": request_id})
-    headers.update(request.headers)
-    headers.update(to.headers)
+    ours = {"X-Request-ID": request_id, **to.headers}
     if request.has_body:
-        headers["Content-Type"] = "application/json"
-    return headers
+        ours["Content-Type"] = "application/json"
+    names = {name.lower() for name in ours}
+    tools = {name: value for name, value in request.headers if name.lower() not in names}
+    return tools | ours
 
 
 def tell_attempts(error: WivError, attempts: int) -> None:

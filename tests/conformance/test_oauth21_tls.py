@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from mcp_gateway.errors import WivUnreachable
 from mcp_gateway.http_rule import WivRequest
+from mcp_gateway.upstream_http import HttpClient
 from mcp_gateway.wiv import Terms, WivClient
 from oauth_bridge.errors import PropelAuthRefused, PropelAuthUnavailable
 from oauth_bridge.propelauth import PropelAuthClient
@@ -127,7 +128,7 @@ def test_a_propelauth_whose_certificate_is_right_is_asked(tls_server, settings, 
 async def test_a_wiv_whose_certificate_isnt_trusted_gets_no_key(tls_server):
     url, _ = tls_server("127.0.0.1")
     terms = Terms("/spaces", timedelta(seconds=5))
-    async with WivClient(url, max_response_bytes=1000, user_agent="wivmcp/test") as wiv:
+    async with WivClient(url, HttpClient(user_agent="wivmcp/test", max_body_bytes=1000)) as wiv:
         with pytest.raises(WivUnreachable) as error:
             await wiv.send(WivRequest("GET", "/spaces"), Secret("a-key"), terms)
     assert "CERTIFICATE_VERIFY_FAILED" in str(error.value.__cause__)

@@ -21,6 +21,7 @@ from mcp_gateway.errors import (
     WivUnreachable,
 )
 from mcp_gateway.http_rule import WivRequest
+from mcp_gateway.upstream_http import HttpClient
 from mcp_gateway.wiv import Terms, Trail, WivClient
 from oauth_bridge.credentials import Secret
 from tests.mcp_gateway.test_tools import wait_until
@@ -36,12 +37,8 @@ ELSEWHERE = Terms("/other", TEN_SECONDS)
 
 
 def client(url: str, calls_per_route: int = 20) -> WivClient:
-    return WivClient(
-        url,
-        max_response_bytes=100_000,
-        user_agent="wivmcp/test",
-        calls_per_route=calls_per_route,
-    )
+    http = HttpClient(user_agent="wivmcp/test", max_body_bytes=100_000)
+    return WivClient(url, http, calls_per_route=calls_per_route)
 
 
 async def run(wiv: WivClient, number: int, terms: Terms = ONCE) -> Trail:

@@ -150,7 +150,8 @@ def test_it_is_the_request_that_a_call_sends(administrator, mcp, sandbox):
     shown = block(dry_run(administrator, "wiv_list_cases", arg_limit="5"), "Request")
     mcp.call("wiv_list_cases", limit=5)
     [request] = sandbox.requests("wiv")
-    headers = dict(line.split(": ", 1) for line in shown.strip().splitlines()[1:])
+    lines = [line.split(": ", 1) for line in shown.strip().splitlines()[1:]]
+    headers = {name.lower(): value for name, value in lines}
     assert shown.startswith(f"GET {settings.WIV_API_URL}/v2/cases?limit=5\n")
     assert settings.WIV_API_URL.endswith(request["path"].removesuffix("/v2/cases"))
     differ = {"x-request-id", "x-api-key"}

@@ -19,6 +19,7 @@ from mcp_gateway.errors import (
     WivUnreachable,
 )
 from mcp_gateway.http_rule import WivRequest
+from mcp_gateway.upstream_http import HttpClient
 from mcp_gateway.wiv import Terms, WivClient, WivResponse
 from oauth_bridge.credentials import Secret
 from tests.recorder import Recorder, running_recorder
@@ -40,7 +41,8 @@ async def send(
     wiv: Recorder | str, request: WivRequest = GET, credential: Secret = API_KEY
 ) -> WivResponse:
     url = wiv if isinstance(wiv, str) else wiv.url
-    async with WivClient(url, max_response_bytes=100_000, user_agent="wivmcp/test") as client:
+    http = HttpClient(user_agent="wivmcp/test", max_body_bytes=100_000)
+    async with WivClient(url, http) as client:
         return await client.send(request, credential, ONE_SECOND)
 
 
