@@ -24,6 +24,8 @@ from oauth_bridge.text import visible_text
 logger = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.2
+# So much less often while nobody watches.
+UNWATCHED = 5
 # More than that in one batch is no person's attempt; the oldest give way.
 MAX_WAITING = 2_000
 # A client that tries again and again adds no rows; one that says something else each time would.
@@ -56,6 +58,7 @@ class Recorder:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sightings")
         self._lock = Lock()
         self._is_due = False
+        self._is_watched = False
 
     def note(self, seen: Seen) -> None:
         """Returns at once."""
@@ -71,7 +74,7 @@ class Recorder:
         self._thread.submit(self._write).result()
 
     def _write_soon(self) -> None:
-        time.sleep(BATCH_SECONDS)
+        time.sleep(BATCH_SECONDS * (1 if self._is_watched else UNWATCHED))
         self._write()
 
     def _write(self) -> None:
@@ -79,7 +82,7 @@ class Recorder:
             batch, self._is_due = list(self._waiting), False
             self._waiting.clear()
         try:
-            write(batch)
+            self._is_watched = write(batch)
         except django.db.Error as error:
             logger.warning("what was seen of an attempt to connect can't be written: %s", error)
         finally:
@@ -89,14 +92,16 @@ class Recorder:
 recorder = Recorder()
 
 
-def write(batch: list[Seen]) -> None:
+def write(batch: list[Seen]) -> bool:
+    """Whether anybody watches."""
     attempts = ConnectionAttempt.objects.open().select_related("user")
     if not (watched := list(attempts)):
-        return
+        return False
     traces = Traces.of(batch)
     for attempt in watched:
         if theirs := [seen for seen in batch if belongs(seen, attempt, traces)]:
             write_down(attempt, theirs, traces)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ else is Django's.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import django.db
 from starlette.datastructures import Headers
@@ -44,10 +44,12 @@ class McpGateway:
         django_app: ASGIApp,
         credentials: Credentials = bridge_credentials,
         observer: Observer | None = None,
+        on_started: Callable[[], None] = lambda: None,
     ) -> None:
         self._django = django_app
         self._credentials = credentials
         self._observer = observer or Unobserved()
+        self._on_started = on_started
         # None outside of a run of the lifespan.
         self.run: Run | None = None
 
@@ -65,6 +67,7 @@ class McpGateway:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         async with open_run(self._credentials, self._observer) as self.run:
+            self._on_started()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             self.run = None

@@ -5,12 +5,17 @@ host in JSON mode. Versions before say it SHOULD NOT, and on SSE the POST's conn
 call's, so only the newer version on `/mcp` is wrapped.
 """
 
+import asyncio
+
 import anyio
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Message
 
 from mcp_gateway.exchange import Exchange
 from mcp_gateway.limits import replay
+
+# A call that is answered by then is spared a task of its own.
+UNWATCHED_SECONDS = 0.05
 
 
 def disconnect_cancels(exchange: Exchange) -> bool:
@@ -23,6 +28,7 @@ def disconnect_cancels(exchange: Exchange) -> bool:
 async def cancelled_by_disconnect(app: ASGIApp, body: bytes, exchange: Exchange) -> None:
     """Runs `app` until it has answered or the client has gone."""
     answered = False
+    watching: asyncio.Task[None] | None = None
 
     async def send(message: Message) -> None:
         nonlocal answered
@@ -33,12 +39,20 @@ async def cancelled_by_disconnect(app: ASGIApp, body: bytes, exchange: Exchange)
         while (await exchange.receive())["type"] != "http.disconnect":
             pass
         if not answered:  # servers report a disconnect after a normal answer too
-            group.cancel_scope.cancel()
+            scope.cancel()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        await app(exchange.scope, replay(body, never), send)
-        group.cancel_scope.cancel()
+    def begin() -> None:
+        nonlocal watching
+        watching = asyncio.create_task(watch())
+
+    beginning = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, begin)
+    with anyio.CancelScope() as scope:
+        try:
+            await app(exchange.scope, replay(body, never), send)
+        finally:
+            beginning.cancel()
+            if watching is not None:
+                watching.cancel()
 
 
 def is_last(message: Message) -> bool:

@@ -8,11 +8,18 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
-from mcp_gateway.call_log.latency import BUCKETS, bucket_of
-from mcp_gateway.call_log.models import COUNTED_OUTCOMES, SUMMED, CallCount, CallLogEntry
+from mcp_gateway.call_log.latency import bucket_of
+from mcp_gateway.call_log.models import (
+    COUNTED_OUTCOMES,
+    LATENCIES,
+    SUMMED,
+    CallCount,
+    CallLogEntry,
+)
 from mcp_gateway.call_log.record import Outcome
 
 ROWS_AT_ONCE = 200
+PLACES = {name: place for place, name in enumerate(SUMMED)}
 COUNTED_BY = ("organization_id", "span", "by", "start", "value")
 
 T = TypeVar("T")
@@ -24,9 +31,11 @@ def add(entries: Iterable[CallLogEntry]) -> None:
     for entry in entries:
         if entry.kind != CallLogEntry.Kind.CALL:
             continue
-        numbers = numbers_of(entry)
+        additions = additions_of(entry)
         for key in keys_of(entry):
-            sums[key] = [sum(pair) for pair in zip(sums[key], numbers, strict=True)]
+            row = sums[key]
+            for place, number in additions:
+                row[place] += number
     with connection.cursor() as cursor:
         for chunk in chunks(sums.items()):
             # The ORM can't add to what is there.
@@ -54,13 +63,14 @@ def start_of(at: datetime, span: CallCount.Span) -> datetime:
     return hour.replace(hour=0) if span == CallCount.Span.DAY else hour
 
 
-def numbers_of(entry: CallLogEntry) -> list[int]:
-    """In the order of SUMMED."""
-    latencies = [0] * BUCKETS
+def additions_of(entry: CallLogEntry) -> list[tuple[int, int]]:
+    """(place in SUMMED, number) of what isn't 0."""
+    numbers = {"calls": 1, "answer_bytes": entry.answer_bytes, "tokens": entry.tokens}
+    if entry.outcome in COUNTED_OUTCOMES:
+        numbers[entry.outcome] = 1
     if entry.outcome not in (Outcome.REFUSED, Outcome.PARKED):
-        latencies[bucket_of(entry.duration_ms)] = 1
-    outcomes = (int(entry.outcome == outcome) for outcome in COUNTED_OUTCOMES)
-    return [1, *outcomes, entry.answer_bytes, entry.tokens, *latencies]
+        numbers[LATENCIES[bucket_of(entry.duration_ms)]] = 1
+    return [(PLACES[name], number) for name, number in numbers.items()]
 
 
 def upsert(rows: Iterable[Iterable[int]]) -> str:

@@ -1,11 +1,11 @@
 """May this connection call a tool now? Asked before anything is sent."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 
 import django.db
 from django.conf import settings
+from pydantic_core import to_json
 
 from mcp_gateway.auth import Caller
 from mcp_gateway.conduct.models import Pause
@@ -54,7 +54,7 @@ class Guard:
 
 def refuse_large(arguments: Mapping[str, object]) -> None:
     limit = settings.MAX_ARGUMENT_BYTES
-    size = len(json.dumps(arguments, ensure_ascii=False).encode(errors="replace"))
+    size = len(to_json(arguments))
     if size > limit:
         raise ArgumentsTooLarge("The arguments", size, limit)
 
