@@ -2,9 +2,9 @@
 
 Each has a credential of its own, an access token or (`--keys`) an API key that its user brought; it
 says hello, lists the tools, and then waits. Measured from outside: the memory of the server's
-process before and after, the processor time of opening them and of an idle half minute, and how
-long a stream stays open that may not while all the others wait. On PostgreSQL: POSTGRESQL_URL's,
-else a private one.
+process before and after, the processor time of opening them and of an idle half minute, how long
+200 other clients wait for their calls before and while those are open, and how long a stream stays
+open that may not while all the others wait. On PostgreSQL: POSTGRESQL_URL's, else a private one.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
+from statistics import quantiles
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from tests.e2e.deployment import Deployment
 
 WARM_UP = 50
+# Each active client makes so many calls a second, at moments of its own: people and their agents.
+CALLS_PER_SECOND = 0.2
 HELLO = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
@@ -156,11 +159,33 @@ def shut_out(database_url: str, credential: str) -> None:
         )
 
 
+async def latency(clients: list[IdleClient], seconds: float) -> float:
+    """The 95th percentile from POST to the answer on the stream, in ms."""
+    took = []
+
+    async def work(number: int, client: IdleClient) -> None:
+        await asyncio.sleep(number / len(clients) / CALLS_PER_SECOND)
+        for _ in range(round(seconds * CALLS_PER_SECOND)):
+            began = time.perf_counter()
+            await client.ask("tools/call", {"name": "wiv_list_workflows", "arguments": {}})
+            took.append(time.perf_counter() - began)
+            await asyncio.sleep(max(0, 1 / CALLS_PER_SECOND - took[-1]))
+
+    async with asyncio.TaskGroup() as group:
+        for number, client in enumerate(clients):
+            group.create_task(work(number, client))
+    return quantiles(took, n=20)[-1] * 1000
+
+
 async def measure(
-    deployment: "Deployment", credentials: list[str], seconds: float
+    deployment: "Deployment", credentials: list[str], active_keys: list[str], seconds: float
 ) -> dict[str, float]:
     pid, streams = deployment.process.pid, len(credentials) - WARM_UP
-    async with httpx2.AsyncClient(base_url=deployment.url, timeout=60) as http:
+    limits = httpx2.Limits(max_connections=None, keepalive_expiry=60)
+    async with httpx2.AsyncClient(base_url=deployment.url, timeout=60, limits=limits) as http:
+        active = [await IdleClient.open(http, key) for key in active_keys]
+        await latency(active, 10)
+        alone = await latency(active, seconds)
         clients = [await IdleClient.open(http, key) for key in credentials[:WARM_UP]]
         await asyncio.sleep(2)
         memory, used = memory_kb(pid), processor_seconds(pid)
@@ -170,17 +195,20 @@ async def measure(
         memory, used = memory_kb(pid) - memory, processor_seconds(pid)
         await asyncio.sleep(seconds)
         idle = processor_seconds(pid) - used
+        beside = await latency(active, seconds)
         began = time.perf_counter()
         shut_out(deployment.environment["DATABASE_URL"], credentials[-1])
         await clients[-1].read_to_the_end()
         ended = time.perf_counter() - began
-        for client in clients:
+        for client in clients + active:
             client.writer.close()
     return {
         "memory of a stream, KB": memory / streams,
         "memory of all, MB": memory / 1024,
         "opening one, with hello and tools/list, ms of processor time": opened / streams * 1000,
         "all of them idle, share of a core in %": idle / seconds * 100,
+        f"p95 of a call by {len(active)} active clients, no others there, ms": alone,
+        f"p95 of a call by {len(active)} active clients, beside the idle, ms": beside,
         "until the stream of one that is shut out ends, s": ended,
     }
 
@@ -188,6 +216,7 @@ async def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=2000)
+    parser.add_argument("--active", type=int, default=200)
     parser.add_argument("--keys", action="store_true", help="brought API keys, no access tokens")
     parser.add_argument("--seconds", type=float, default=30)
     options = parser.parse_args()
@@ -195,9 +224,10 @@ def main() -> None:
     os.environ.update({"SECRET_KEY": "x" * 60, "ENCRYPTION_KEYS": "A" * 43 + "="})
     from tests.e2e.deployment import deployed, empty_database
 
+    streams = str(WARM_UP + options.streams + options.active)
     limits = {
-        "SSE_STREAMS_PER_USER": str(options.streams + WARM_UP),
-        "SSE_STREAMS_PER_WORKER": str(options.streams + WARM_UP),
+        "SSE_STREAMS_PER_USER": streams,
+        "SSE_STREAMS_PER_WORKER": streams,
         "SSE_STREAM_LIFETIME": "0",
     }
     with (
@@ -210,8 +240,10 @@ def main() -> None:
         django.setup()
         make = make_keys if options.keys else make_tokens
         credentials = make(deployment, WARM_UP + options.streams)
+        # Wiv knows only keys that are real.
+        active = make_keys(deployment, options.active)
         connections.close_all()
-        measured = asyncio.run(measure(deployment, credentials, options.seconds))
+        measured = asyncio.run(measure(deployment, credentials, active, options.seconds))
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     kind = "API keys" if options.keys else "access tokens"
     print(f"{options.streams} streams with {kind} on one worker, {options.seconds:g} s idle\n")

@@ -6,6 +6,7 @@ Each has one process and one worker, and its environment with the versions that 
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from subprocess import TimeoutExpired, check_output
 
 from benchmarks.peers.processes import ProcessTree
+from benchmarks.peers.upstream import ROWS
 from benchmarks.peers.work import ROOT, openapi_document, tools
 
 sys.path.append(str(ROOT / "script"))  # whose modules import each other
@@ -93,10 +95,11 @@ def running(child: Child) -> Iterator[Child]:
 
 
 @contextlib.contextmanager
-def site(folder: Path, postgresql: str | None = None) -> Iterator[Site]:
-    """With the upstream running."""
+def site(folder: Path, postgresql: str | None = None, rows: int = ROWS) -> Iterator[Site]:
+    """With the upstream running, which answers with so many rows."""
     url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "benchmarks.peers.upstream", url.rpartition(":")[2]]
+    port = url.rpartition(":")[2]
+    command = [sys.executable, "-m", "benchmarks.peers.upstream", port, str(rows)]
     child = Listening("the upstream", command, dict(os.environ), folder / "upstream.log", url)
     with running(child):
         yield Site(folder, url, postgresql)
@@ -139,13 +142,25 @@ def npm_versions() -> str:
 
 
 @contextlib.contextmanager
-def gateway(engine: str, kind: str, site: Site) -> Iterator[Subject]:
+def gateway(
+    engine: str,
+    kind: str,
+    site: Site,
+    *,
+    name: str = "",
+    workers: int = 1,
+    fill: Callable[[dict[str, str]], None] = lambda environment: None,
+    **more: str,
+) -> Iterator[Subject]:
     """As in production, by script/serve: its token was issued by a sign-in and is looked up in the
     database, as are the tools; arguments are validated, calls logged, limits and approvals asked.
+
+    `more` are settings. `fill` is given the server's environment, and puts more into its database.
     """
     from tests.e2e.deployment import empty_database, prepared
 
-    name, slug = f"{GATEWAY}, {engine}, {kind}", f"{GATEWAY}-{engine}-{kind}"
+    name = name or f"{GATEWAY}, {engine}, {kind}"
+    slug = re.sub(r"\W+", "-", name)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"WIV_API_URL": site.upstream, "ACCESS_TOKEN_KIND": kind, "WIV_TIMEOUT": "30"}
@@ -154,9 +169,10 @@ def gateway(engine: str, kind: str, site: Site) -> Iterator[Subject]:
         if engine == POSTGRESQL:
             assert site.postgresql
             database = stack.enter_context(empty_database(site.postgresql))
-        _, environment = stack.enter_context(prepared(url, database, **settings, **LIMITS))
+        _, environment = stack.enter_context(prepared(url, database, **settings, **LIMITS, **more))
+        fill(environment)
         folders = (str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
-        environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"}
+        environment |= {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": str(workers)}
         environment |= {"PATH": os.pathsep.join(folders), "SHUTDOWN_SECONDS": "2"}
         log, serve = site.folder / f"{slug}.log", str(ROOT / "script" / "serve")
         child = Child(name, [serve], environment, log, f"{url}/readyz")

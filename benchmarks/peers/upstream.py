@@ -1,7 +1,7 @@
-"""The REST API behind all servers: one answer of 2.6 kB, at next to no cost.
+"""The REST API behind all servers: one answer of 2.6 kB, or so many rows, at next to no cost.
 
-`python -m benchmarks.peers.upstream PORT`. `/served` says how many calls came, so that no server
-can answer from a cache unnoticed.
+`python -m benchmarks.peers.upstream PORT [ROWS]`. `/served` says how many calls came, so that no
+server can answer from a cache unnoticed.
 """
 
 import asyncio
@@ -12,7 +12,10 @@ from typing import Any
 HEAD_END = b"\r\n\r\n"
 
 
-def workflows() -> dict[str, Any]:
+ROWS = 9
+
+
+def workflows(number_of_rows: int = ROWS) -> dict[str, Any]:
     """As Wiv lists them, made up."""
     names = (
         "Idle volumes",
@@ -31,9 +34,9 @@ def workflows() -> dict[str, Any]:
             "is_active": number % 3 != 0,
             "tags": ["finops", names[number % len(names)].split()[0].lower()],
             "last_run": {"id": f"exec_{number:08x}", "status": "COMPLETED", "cost": 12.5 * number},
-            "updated_at": f"2026-11-{number + 1:02}T08:30:00Z",
+            "updated_at": f"2026-11-{number % 28 + 1:02}T08:30:00Z",
         }
-        for number in range(9)
+        for number in range(number_of_rows)
     ]
     return {"items": rows, "total": len(rows), "limit": 50, "offset": 0}
 
@@ -43,7 +46,6 @@ def response(body: bytes, status: str = "200 OK") -> bytes:
     return head.encode() + HEAD_END + body
 
 
-ANSWER = response(json.dumps(workflows(), separators=(",", ":")).encode())
 NOT_FOUND = response(b'{"detail":"no such path"}', "404 Not Found")
 
 
@@ -51,6 +53,7 @@ class Upstream(asyncio.Protocol):
     """Keep-alive and pipelined GETs without a body."""
 
     served = 0
+    answer_to_list = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -66,17 +69,19 @@ class Upstream(asyncio.Protocol):
     def answer(self, head: bytes) -> bytes:
         if head.startswith((b"GET /workflows ", b"GET /workflows?")):
             Upstream.served += 1
-            return ANSWER
+            return self.answer_to_list
         if head.startswith(b"GET /served "):
             return response(json.dumps(Upstream.served).encode())
         return NOT_FOUND
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, rows: int = ROWS) -> None:
+    body = json.dumps(workflows(rows), separators=(",", ":")).encode()
+    Upstream.answer_to_list = response(body)
     server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(*map(int, sys.argv[1:])))
