@@ -4,8 +4,8 @@ The SDK checks each result against the protocol's version, and turns it into JSO
 objects, twice. What is JSON already goes round that: a handler puts a mark in its place, the SDK
 makes the answer around it, and as the answer leaves, the bytes take the mark's place.
 
-Only where one HTTP response is one JSON answer. A mark begins with a random number that never leaves
-the process, so no text that anybody chose can be one.
+Only where one HTTP response is one JSON answer. A mark begins with a random number that never
+leaves the process, so no text that anybody chose can be one.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,6 @@ from secrets import token_hex
 
 from pydantic_core import to_json
 from starlette.types import Message, Send
-
 
 SECRET = token_hex(16)
 
