@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import statistics
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -257,4 +256,4 @@ def median(each: Measured, figure: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
