@@ -252,7 +252,8 @@ def tell(name: str, measured: list[Measured]) -> None:
 
 
 def median(each: Measured, figure: str) -> float:
-    return statistics.median(getattr(sample, figure) for sample in each.samples)
+    values: list[float] = [getattr(sample, figure) for sample in each.samples]
+    return statistics.median(values)
 
 
 if __name__ == "__main__":
