@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Self
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 # Names, TCP and TLS together. Reading may take the tool's whole time limit.
@@ -28,7 +29,7 @@ class HttpRequest:
     method: str
     base_url: str
     target: str
-    headers: Mapping[str, str]
+    headers: CIMultiDict[str]
     content: bytes | None
 
 
@@ -74,12 +75,14 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
 
-    def complete(self, request: HttpRequest) -> dict[str, str]:
+    def complete(self, request: HttpRequest) -> CIMultiDict[str]:
         """All headers as they are sent. Raises aiohttp.InvalidURL."""
-        headers = {"Host": url_of(request).host_port_subcomponent or "", **self._headers}
+        headers = CIMultiDict(self._headers)
+        headers.update(request.headers)
+        headers["Host"] = url_of(request).host_port_subcomponent or ""
         if request.content is not None:
             headers["Content-Length"] = str(len(request.content))
-        return headers | dict(request.headers)
+        return headers
 
     async def exchange(self, request: HttpRequest) -> HttpAnswer:
         """Raises AnswerTooLong, aiohttp.ClientError, or an OSError."""

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 import anyio
+from multidict import CIMultiDict
 from pydantic_core import to_json
 
 from mcp_gateway.breakers import Breakers
@@ -188,14 +189,14 @@ class WivClient:
         )
 
 
-def request_headers(request: WivRequest, to: Destination, request_id: str) -> dict[str, str]:
-    """The tool's own come first, so that none of them replaces one of ours."""
-    ours = {"X-Request-ID": request_id, **to.headers}
+def request_headers(request: WivRequest, to: Destination, request_id: str) -> CIMultiDict[str]:
+    """The tool's own come before ours, so that none of them replaces the credential."""
+    headers = CIMultiDict({"X-Request-ID": request_id})
+    headers.update(request.headers)
+    headers.update(to.headers)
     if request.has_body:
-        ours["Content-Type"] = "application/json"
-    names = {name.lower() for name in ours}
-    tools = {name: value for name, value in request.headers if name.lower() not in names}
-    return tools | ours
+        headers["Content-Type"] = "application/json"
+    return headers
 
 
 def tell_attempts(error: WivError, attempts: int) -> None:
