@@ -1,9 +1,11 @@
 """Which tools exist, what do they say about themselves, and who changed them last?"""
 
 import re
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -28,6 +30,9 @@ from oauth_bridge.credentials import Secret, decrypt, encrypt
 # App Runner cuts a request at 120 s; looking at the caller's credential takes some of it.
 LONGEST_CALL = timedelta(seconds=110)
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+# Where clouds keep instance metadata, and with it the instance's credentials; the second is AWS' by
+# IPv6. They speak plain http, so a name that leads there fails at TLS.
+LINK_LOCAL = (ip_network("169.254.0.0/16"), ip_network("fd00:ec2::/32"), ip_network("fe80::/10"))
 # RFC 9110 section 5.1.
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 FRAMING_HEADER = re.compile(r"(?i)host|content-.*|connection|transfer-encoding|te|upgrade|expect")
@@ -136,6 +141,8 @@ class Upstream(models.Model):
         is_local = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
         if not (parts.scheme == "https" or is_local) or not parts.hostname or "@" in parts.netloc:
             raise ValidationError({"base_url": "Use https://HOST/PATH."})
+        if is_link_local(parts.hostname):
+            raise ValidationError({"base_url": "A link-local address: a cloud's own services."})
         if parts.query or parts.fragment or not re.fullmatch(r"[\x21-\x7e]+", self.base_url):
             raise ValidationError({"base_url": "Use https://HOST/PATH, without a query."})
         if self.credential_header and not HEADER_NAME.fullmatch(self.credential_header):
@@ -547,6 +554,19 @@ def announce_change(**kwargs: Any) -> None:
 for _model in (Tool, Availability, FormerName, Upstream):
     post_save.connect(announce_change, sender=_model)
     post_delete.connect(announce_change, sender=_model)
+
+
+def is_link_local(host: str) -> bool:
+    """Also as IPv6 has IPv4's addresses, and in the short forms that resolvers take."""
+    try:
+        address = ip_address(host.rstrip("."))
+    except ValueError:
+        try:
+            address = ip_address(socket.inet_aton(host))
+        except OSError:
+            return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in LINK_LOCAL)
 
 
 def clean_timeout(timeout: timedelta | None) -> None:

@@ -266,6 +266,25 @@ def test_a_page_that_comes_back_with_an_error_does_not_hold_it_either(administra
     assert "upstream-secret" not in page
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("169.254.169.254", "169.254.170.2", "169.254.169.254.", "169.254.169.254:8443"),
+        *("2852039166", "0xa9fea9fe", "169.254.43518", "[::ffff:169.254.169.254]"),
+        *("[fd00:ec2::254]", "[fe80::1]"),
+    ],
+)
+def test_a_clouds_instance_metadata_is_no_upstream(administrator, host):
+    page = submit(administrator, ADD, base_url=f"https://{host}/latest").content.decode()
+    assert "A link-local address" in page
+    assert not Upstream.objects.exists()
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7", "169.253.1.1", "169.254.example.com", "[fd12::1]"])
+def test_an_upstream_in_a_private_network_may_be(administrator, host):
+    assert submit(administrator, ADD, base_url=f"https://{host}/v1").status_code == 302
+
+
 def test_saving_without_typing_keeps_it_and_forgetting_is_asked_for(administrator):
     upstream = make_upstream("https://api.test")
     submit(administrator, change_url(upstream), title="Pets")
