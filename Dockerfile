@@ -4,10 +4,10 @@
 #
 # With PostgreSQL (DATABASE_URL in .env), any number of copies:
 #   docker run --env-file .env wivmcp script/release        # once per release
-#   docker run --env-file .env -p 8000:8000 wivmcp
+#   docker run --env-file .env --read-only --tmpfs /tmp -p 8080:8080 wivmcp
 #
 # With SQLite, one copy with one process, and a volume that outlives it:
-#   docker run --env-file .env -e MIGRATE_ON_START=1 -v wivmcp:/data -p 8000:8000 wivmcp
+#   docker run --env-file .env -e MIGRATE_ON_START=1 -v wivmcp:/data -p 8080:8080 wivmcp
 
 ARG PYTHON_VERSION=3.13
 
@@ -29,7 +29,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOST=0.0.0.0 \
-    PORT=8000 \
+    PORT=8080 \
     STATIC_ROOT=/app/staticfiles \
     DATABASE_URL=sqlite:////data/wivmcp.sqlite3
 WORKDIR /app
@@ -38,7 +38,7 @@ COPY . .
 # Byte code now, as it can't be kept when the server runs: the user owns nothing under /app.
 RUN script/collectstatic && python -m compileall -q .
 USER 10001:10001
-EXPOSE 8000
+EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 # No shell in between, and script/serve replaces itself: SIGTERM reaches uvicorn.
