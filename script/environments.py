@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVED = ROOT / "requirements.txt"
 TESTED = ROOT / "requirements-dev.txt"
 TESTED_ON_DJANGO_6 = ROOT / "requirements-dev-django6.txt"
+DEPLOYED_WITH = ROOT / "requirements-deploy.txt"
 OLD_SDK = ROOT / "requirements-sdk1.txt"
 PEERS = ROOT / "requirements-peers.txt"
 

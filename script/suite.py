@@ -109,6 +109,7 @@ ONCE = {
         "tests/mcp_gateway/test_retries.py",
         "tests/mcp_gateway/test_sending.py",
         "tests/oauth_bridge/test_client_documents.py",
+        "tests/packaging",
         "tests/properties",
         "tests/sandbox",
         "tests/script",
@@ -119,8 +120,9 @@ ONCE = {
 }
 
 
-# Breaks what it runs on, for minutes: a stage of its own in CI, and `script/chaos` for longer.
-APART = ("tests/chaos",)
+# Stages of their own in CI: one breaks what it runs on, for minutes (`script/chaos` for longer),
+# one needs the environment of script/rehearse_deployment.py.
+APART = ("tests/chaos", "tests/deploy")
 
 
 def plan(python: Path, newer_python: Path | None, url: str | None, chosen: bool) -> list[Run]:

@@ -4,10 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from mcp_gateway.plain_json import MAX_DEPTH
 
 from mcp_gateway.http_rule import MAX_TARGET_BYTES
 from mcp_gateway.openapi import MAX_DOCUMENT_BYTES
+from mcp_gateway.plain_json import MAX_DEPTH
 from oauth_bridge.parameters import MAX_PARAMETER_LENGTH
 from oauth_bridge.registration import MAX_BODY_BYTES
 from tests.docs.markdown import code, read, tables_with
