@@ -154,7 +154,8 @@ def shut_out(database_url: str, credential: str) -> None:
             [checksum],
         )
         connection.execute(
-            "UPDATE oauth_bridge_accesstoken SET expires = now() WHERE token_checksum = %s",
+            "UPDATE oauth_bridge_user SET is_active = false WHERE id IN"
+            " (SELECT user_id FROM oauth_bridge_accesstoken WHERE token_checksum = %s)",
             [checksum],
         )
 

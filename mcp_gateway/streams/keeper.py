@@ -6,7 +6,9 @@ credentials are still good, one whether the tools changed.
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
 from uuid import UUID
 
 import anyio
@@ -28,10 +30,13 @@ from oauth_bridge.credentials import (
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 # Seconds between two looks at the streams and the catalog, and at the credentials. Together with
 # the age that an answer may have, a change is acted on within about a second.
 INTERVAL = 0.5
 CREDENTIALS_INTERVAL = 1.0
+CHECKED_AT_ONCE = 200
 # Seconds a client may leave a notification unread before it's dropped.
 NOTIFICATION_PATIENCE = 1.0
 # Seconds in which the client of a stream whose token has expired may come with a fresh one: it
@@ -64,7 +69,7 @@ class Keeper:
         self._group = group
         group.start_soon(self._repeat, self._tend, INTERVAL)
         group.start_soon(self._repeat, self._look_for_changes, INTERVAL)
-        group.start_soon(self._repeat, self._check_credentials, CREDENTIALS_INTERVAL)
+        group.start_soon(self._repeat, self._check_credentials, 0)
 
     async def _repeat(self, look: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
@@ -91,8 +96,15 @@ class Keeper:
     # Credentials ------------------------------------------------------------------------------
 
     async def _check_credentials(self) -> None:
-        """All with a few questions to the database; what is left over one by one."""
+        """All within the interval, many with one question: all at once would hold up calls."""
         held = {stream.credential: stream.is_brought for stream in self._streams.values()}
+        parts = list(batched(held.items(), CHECKED_AT_ONCE)) or [()]
+        for part in parts:
+            await anyio.sleep(CREDENTIALS_INTERVAL / len(parts))
+            await self._check_part(dict(part))
+
+    async def _check_part(self, held: Mapping[Secret, bool]) -> None:
+        """What the questions leave over one by one."""
         if not held:
             return
         try:
@@ -163,6 +175,13 @@ class Keeper:
             return (await self._catalog.current()).version
         except CatalogUnavailable:
             return self._catalog.latest.version
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
+    """itertools has it from Python 3.12 on."""
+    left = iter(items)
+    while batch := tuple(islice(left, size)):
+        yield batch
 
 
 async def announce(stream: Stream) -> None:
