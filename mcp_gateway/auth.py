@@ -31,6 +31,7 @@ from oauth_bridge.credentials import (
     TooManyAttempts,
     VerdictUnavailable,
 )
+from telemetry.requests import note_caller
 
 BEARER = re.compile(r"bearer +(.*\S) *", re.IGNORECASE)
 # RFC 6750 section 2.1 (b64token), with the underscore-separated keys PropelAuth makes.
@@ -79,6 +80,7 @@ def principal() -> TokenGrant:
 @contextmanager
 def acting_for(grant: TokenGrant, endpoint: Endpoint) -> Iterator[Caller]:
     acting = Caller(grant, endpoint)
+    note_caller(grant.subject, grant.organization_id, grant.client_id)
     token = _caller.set(acting)
     try:
         yield acting

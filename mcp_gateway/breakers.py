@@ -37,6 +37,10 @@ class Breaker:
         self._opened_at: float | None = None
         self._is_probed = False
 
+    @property
+    def is_open(self) -> bool:
+        return self._opened_at is not None and now() < self._opened_at + OPEN_SECONDS
+
     @contextmanager
     def guard(self, title: str) -> Iterator[None]:
         """Around one call. Raises CircuitOpen; a call that is cancelled says nothing."""
@@ -84,3 +88,6 @@ class Breakers:
         if (breaker := self._by_route.get(route)) is None:
             breaker = self._by_route[route] = Breaker(route)
         return breaker
+
+    def count_open(self) -> int:
+        return sum(breaker.is_open for breaker in list(self._by_route.values()))

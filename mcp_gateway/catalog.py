@@ -11,7 +11,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -39,6 +38,8 @@ from oauth_bridge.credentials import (
     may_be_dropped_connection,
     replace_dead_connections,
 )
+from telemetry import metrics
+from telemetry.threads import RequestThreads
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +161,7 @@ class Catalog:
         self._clock = clock
         self._checked_at = -math.inf
         self._refreshing = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catalog")
+        self._thread = RequestThreads(max_workers=1, thread_name_prefix="catalog")
         self.latest = Snapshot(version=None)
 
     async def __aenter__(self) -> Self:
@@ -189,12 +190,15 @@ class Catalog:
     async def _refresh(self) -> None:
         asked_at = self._clock()
         loop = asyncio.get_running_loop()
+        before = self.latest
         try:
-            self.latest = await loop.run_in_executor(self._thread, read_newer, self.latest)
+            self.latest = await loop.run_in_executor(self._thread, read_newer, before)
         except django.db.Error as error:
+            metrics.catalog_refreshed("failed")
             logger.error("The tool catalog can't be read: %s", error)
             raise CatalogUnavailable("The tool catalog can't be read") from error
         self._checked_at = asked_at
+        metrics.catalog_refreshed("unchanged" if self.latest is before else "changed")
 
 
 def read_newer(snapshot: Snapshot) -> Snapshot:

@@ -10,6 +10,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from mcp_gateway.models import LONGEST_CALL, LOOPBACK_HOSTS
 
+LEAST_TOKEN_LENGTH = 20
+
 
 @register
 def wiv_api_url(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -114,4 +116,22 @@ def generous_limits(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not (all(limits) and settings.CONCURRENT_REQUESTS):
         hint = "Nothing stops an agent that runs wild; set each of the four limits."
         messages.append(Warning("Calls aren't limited.", hint=hint, id="mcp_gateway.W006"))
+    return messages
+
+
+@register
+def observation(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Numbers of all organizations are behind the token, and anybody may try to guess it."""
+    messages: list[CheckMessage] = []
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < LEAST_TOKEN_LENGTH:
+        problem = f"METRICS_TOKEN is shorter than {LEAST_TOKEN_LENGTH} characters."
+        hint = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        messages.append(Error(problem, hint=hint, id="mcp_gateway.E010"))
+    if settings.LOG_FORMAT not in ("json", "text"):
+        hint = "Set LOG_FORMAT to json or text."
+        messages.append(Error("LOG_FORMAT is neither.", hint=hint, id="mcp_gateway.E011"))
+    if not 0 <= settings.OTEL_TRACES_SAMPLER_ARG <= 1:
+        hint = "Set OTEL_TRACES_SAMPLER_ARG to a share, such as 0.1."
+        problem = "OTEL_TRACES_SAMPLER_ARG isn't between 0 and 1."
+        messages.append(Error(problem, hint=hint, id="mcp_gateway.E012"))
     return messages

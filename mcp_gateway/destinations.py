@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from oauth_bridge.credentials import Secret, is_jwt
+from telemetry.outgoing import Api
 
 WHAT_TO_DO = {
     400: "Correct the arguments and call again.",
@@ -44,6 +45,10 @@ class Destination:
     credential: Secret | None
     headers: Mapping[str, str]
     is_wiv: bool
+
+    @property
+    def api(self) -> Api:
+        return "wiv" if self.is_wiv else "other"
 
     @property
     def try_later(self) -> str:

@@ -31,6 +31,7 @@ from mcp_gateway.version import find_version
 from mcp_gateway.visibility import ALL_TOOLS
 from mcp_gateway.wiv import WivClient
 from oauth_bridge.credentials import Secret, TokenGrant
+from telemetry import metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +124,24 @@ async def open_run(credentials: Credentials, observer: Observer) -> AsyncIterato
             )
             streams = SseStreams(server, catalog, credentials)
             async with manager.run(), streams.running():
-                yield Run(credentials, catalog, manager, streams, log)
+                with metrics.watched(gauges(catalog, wiv, streams, log)):
+                    yield Run(credentials, catalog, manager, streams, log)
             await credentials.close_connections()
+
+
+def gauges(
+    catalog: Catalog, wiv: WivClient, streams: SseStreams, log: CallLog
+) -> dict[str, metrics.Read]:
+    def version() -> float | None:
+        """Of 48 bits, which a float can hold."""
+        version = catalog.latest.version
+        return None if version is None else float(version.int >> 80)
+
+    return {
+        "streams_open": streams.count,
+        "streams_limit": lambda: settings.SSE_STREAMS_PER_WORKER,
+        "calls_waiting": log.count_waiting,
+        "breakers_open": wiv.count_open_breakers,
+        "catalog_tools": lambda: len(catalog.latest.tools),
+        "catalog_version": version,
+    }

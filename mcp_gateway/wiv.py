@@ -28,6 +28,8 @@ from mcp_gateway.upstream_failures import refusal, too_late, transport_error
 from mcp_gateway.upstream_http import AnswerTooLong, HttpAnswer, HttpClient, HttpRequest
 from mcp_gateway.upstream_json import read_json
 from oauth_bridge.credentials import Secret
+from telemetry.outgoing import observed
+from telemetry.traces import traceparent
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,9 @@ class WivClient:
     async def __aexit__(self, *error: object) -> None:
         await self._http.__aexit__(*error)
 
+    def count_open_breakers(self) -> int:
+        return self._breakers.count_open()
+
     async def send(
         self, request: WivRequest, credential: Secret, terms: Terms, trail: Trail | None = None
     ) -> WivResponse:
@@ -162,7 +167,9 @@ class WivClient:
         to, patience = call.to, min(PATIENCE, call.seconds_left / 2)
         try:
             async with self._bulkheads.place(call.route, to.title, patience):
-                answer = await self._exchange(call)
+                with observed(to.api, call.route.method, call.route.path_template) as sent:
+                    answer = await self._exchange(call)
+                    sent.status = answer.status
         except AnswerTooLong as error:
             raise WivAnswerTooLarge(
                 f"{to.title}'s answer is too large to pass on. Ask for less: a smaller page, "
@@ -194,6 +201,8 @@ def request_headers(request: WivRequest, to: Destination, request_id: str) -> CI
     headers = CIMultiDict({"X-Request-ID": request_id})
     headers.update(request.headers)
     headers.update(to.headers)
+    if to.is_wiv and (trace := traceparent()):
+        headers["traceparent"] = trace
     if request.has_body:
         headers["Content-Type"] = "application/json"
     return headers

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from oauth_bridge.models import Application, RateCounter, SecurityEvent, User
 from oauth_bridge.network import client_address, network_of
+from telemetry import metrics
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 Event = SecurityEvent.Event
@@ -44,6 +45,7 @@ def record(
     reference: str = "",
 ) -> None:
     """Part of the caller's transaction, so that what was rolled back isn't on record."""
+    metrics.event_recorded(event)
     request = _request.get()
     SecurityEvent.objects.create(
         event=event,

@@ -22,6 +22,7 @@ from oauth_bridge.errors import PropelAuthError, PropelAuthRefused
 from oauth_bridge.models import EndUserApiKey, RateCounter
 from oauth_bridge.propelauth import KeyOwner, propelauth, role_in
 from oauth_bridge.secret import Secret
+from telemetry import metrics
 
 REFUSAL_LIFETIME_SECONDS = 10.0
 VERIFICATION_KEY_LIFETIME_SECONDS = 3600.0
@@ -102,6 +103,7 @@ def verify_api_key(api_key: Secret, caller: str) -> Owner:
     if not settings.ACCEPT_API_KEYS:
         raise CredentialRefused("API keys aren't accepted here")
     verdict = verdicts.find(api_key.checksum())
+    metrics.verdict_found(is_known=verdict is not None)
     if isinstance(verdict, CredentialRefused):
         raise CredentialRefused(str(verdict))
     if verdict is not None:

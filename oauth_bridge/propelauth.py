@@ -6,12 +6,13 @@ a KeyError. No method retries; callers know what may be repeated.
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 from django.conf import settings
@@ -20,8 +21,11 @@ from django.db import connection
 from oauth_bridge.errors import PropelAuthMisconfigured, PropelAuthRefused, PropelAuthUnavailable
 from oauth_bridge.secret import Secret
 from oauth_bridge.text import visible_text
+from telemetry.outgoing import observed
 
 BACKEND = "/api/backend/v1"
+# A user's or a key's address, but for the path at which keys are validated.
+OF_ONE = re.compile(r"(/user|/end_user_api_keys)/(?!validate$)[^/]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +282,9 @@ class PropelAuthClient:
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> httpx2.Response:
         release_connection()
         try:
-            response = self._http.request(method, url, **options)
+            with observed("propelauth", method, path_template(url)) as sent:
+                response = self._http.request(method, url, **options)
+                sent.status = response.status_code
         except httpx2.HTTPError as error:
             raise PropelAuthUnavailable(f"{method}: {type(error).__name__}") from error
         if response.status_code == 429 or response.status_code >= 500:
@@ -292,6 +298,11 @@ class PropelAuthClient:
 def propelauth() -> PropelAuthClient:
     """The process' client."""
     return PropelAuthClient()
+
+
+def path_template(url: str) -> str:
+    """ ".../user/8f3a?include_orgs=true"  ->  ".../user/{id}" """
+    return OF_ONE.sub(r"\1/{id}", urlsplit(url).path)
 
 
 def release_connection() -> None:

@@ -6,7 +6,7 @@ hangs must not hold up look-ups in the database.
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 from threading import Barrier, BrokenBarrierError
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections
 
 from oauth_bridge.database import may_be_dropped_connection, replace_dead_connections
+from telemetry.threads import RequestThreads
 
 # For one question, with the wait for a thread. No client is told to wait longer than that.
 PATIENCE_SECONDS = 10.0
@@ -31,8 +32,8 @@ def _thread_count() -> int:
 
 
 THREADS = _thread_count()
-_database = ThreadPoolExecutor(THREADS, thread_name_prefix="credentials-database")
-_upstream = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="credentials-propelauth")
+_database = RequestThreads(THREADS, thread_name_prefix="credentials-database")
+_upstream = RequestThreads(MAX_THREADS, thread_name_prefix="credentials-propelauth")
 
 
 async def ask_database(function: Callable[[], T]) -> T:

@@ -1,8 +1,10 @@
 """The authorization server's pages and endpoints. What each decides is in the module it calls."""
 
+import json
 import logging
 import math
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -38,6 +40,7 @@ from oauth_bridge.parameters import settle_parameters
 from oauth_bridge.rate_limits import seconds_to_wait
 from oauth_bridge.redirect_uris import is_loopback, is_trusted_redirect, uses_private_scheme
 from oauth_bridge.responses import SmallBodyMixin, no_store, oauth_error, unavailable
+from telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -262,6 +265,11 @@ def render_problem(
 @method_decorator(csrf_exempt, name="dispatch")
 class TokenView(SmallBodyMixin, ToolkitTokenView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = self._answer(request)
+        count_answer(request, response)
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         if refused := settle_parameters(request):
             return client_challenge(refused)
         try:
@@ -275,6 +283,15 @@ class TokenView(SmallBodyMixin, ToolkitTokenView):
         outbox.deliver_soon()
         response["Content-Type"] = "application/json"  # oauthlib leaves it out of some errors
         return client_challenge(no_store(response))
+
+
+def count_answer(request: HttpRequest, response: HttpResponse) -> None:
+    error = ""
+    if response.status_code >= 400:
+        with suppress(ValueError, AttributeError):
+            error = json.loads(response.content).get("error")
+        error = error or str(response.status_code)
+    metrics.token_answered(request.POST.get("grant_type", ""), error)
 
 
 @method_decorator(csrf_exempt, name="dispatch")

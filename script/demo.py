@@ -165,6 +165,7 @@ class Demo:
             "WEB_CONCURRENCY": "1",
             "MIGRATE_ON_START": "0",
             "SHUTDOWN_SECONDS": "2",
+            "LOG_FORMAT": os.environ.get("LOG_FORMAT", "text"),
         }
 
     def prepare_data(self, environment: dict[str, str], kept: str) -> str:

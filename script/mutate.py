@@ -29,7 +29,7 @@ INDEXES = (Path("tests/attacks/attacks.toml"), Path("tests/toolkit/holes.toml"))
 MUTATIONS = Path("tests/mutations")
 HONEST_FLOWS = "tests/attacks/test_honest_flows.py"
 PARTS = (
-    *("connect", "mcp_gateway", "oauth_bridge", "wivmcp"),
+    *("connect", "mcp_gateway", "oauth_bridge", "telemetry", "wivmcp"),
     *("sandbox", "script", "templates", "tests"),
 )
 FILES = ("manage.py", "pyproject.toml")

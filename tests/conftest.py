@@ -128,10 +128,10 @@ def server(
 
 def drain_call_log() -> None:
     """Calls that ended are in the log when this returns."""
-    from wivmcp.asgi import application
+    from wivmcp.asgi import gateway
 
-    assert application.run is not None
-    application.run.call_log.drain()
+    assert gateway.run is not None
+    gateway.run.call_log.drain()
 
 
 def fill_catalog() -> None:

@@ -24,6 +24,7 @@ os.environ["PUBLIC_URL"] = f"http://127.0.0.1:{SERVER_PORT}"
 os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 50)
 os.environ.setdefault("ENCRYPTION_KEYS", "A" * 43 + "=")
 os.environ.setdefault("ALLOWED_ORIGINS", "http://localhost:6274")
+os.environ.setdefault("METRICS_TOKEN", "only-for-tests-" + "m" * 20)
 # Patience that a test can wait for.
 os.environ.setdefault("PROPELAUTH_TIMEOUT", "2")
 os.environ.setdefault("KEY_MINTING_PATIENCE", "1")

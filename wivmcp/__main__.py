@@ -6,10 +6,37 @@ and to a platform it looks as if the process had been killed.
 """
 
 import argparse
+import logging.config
+import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import uvicorn
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wivmcp.settings")
+
+from django.conf import settings
+
+from telemetry.metrics import FOLDER_VARIABLE
+
+APPLICATION = "wivmcp.asgi:application"
+
+
+@contextmanager
+def shared_metrics() -> Iterator[None]:
+    """A folder in which several workers count together, new at each start.
+
+    Not for one alone, which then needs no place to write to.
+    """
+    if not settings.METRICS_TOKEN or uvicorn.Config(APPLICATION, log_config=None).workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="wivmcp-metrics-") as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        yield
 
 
 def main() -> None:
@@ -18,8 +45,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--shutdown-seconds", type=int, default=20)
     options = parser.parse_args()
+    logging.config.dictConfig(settings.LOGGING)
+    with shared_metrics():
+        run(options)
+
+
+def run(options: argparse.Namespace) -> None:
     uvicorn.run(
-        "wivmcp.asgi:application",
+        APPLICATION,
         host=options.host,
         port=options.port,
         http="wivmcp.connection:Connection",
@@ -30,6 +63,8 @@ def main() -> None:
         proxy_headers=False,
         # The request lines of /oauth/callback hold codes.
         access_log=False,
+        # Its lines go where all others go.
+        log_config=None,
         server_header=False,
         # An SSE stream never ends by itself, and platforms kill after 30 s.
         timeout_graceful_shutdown=options.shutdown_seconds,

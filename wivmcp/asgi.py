@@ -15,9 +15,13 @@ from starlette.types import ASGIApp  # noqa: E402
 
 from connect.watching import GatewayWatch  # noqa: E402
 from mcp_gateway.asgi import McpGateway  # noqa: E402
+from telemetry.edge import Edge  # noqa: E402
 from wivmcp.garbage import spare_what_stays  # noqa: E402
 from wivmcp.intake import Intake  # noqa: E402
+from wivmcp.observation import start_observing  # noqa: E402
 
-application = McpGateway(
+start_observing()
+gateway = McpGateway(
     Intake(cast(ASGIApp, _django)), observer=GatewayWatch(), on_started=spare_what_stays
 )
+application = Edge(gateway)

@@ -1,6 +1,7 @@
-"""Is this process alive, and may it be sent traffic?
+"""Is this process alive, may it be sent traffic, and what has it counted?
 
-Answered by a middleware in front of everything else: balancers ask with a Host of their own.
+Answered by a middleware in front of everything else: balancers ask with a Host of their own, and so
+does Prometheus.
 """
 
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from mcp_gateway.models import Tool
+from wivmcp.exposition import told
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class HealthMiddleware:
-    """Answers `GET /healthz` and `GET /readyz`, and passes everything else on."""
+    """Answers `GET /healthz`, `/readyz` and `/metrics`, and passes everything else on."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -26,6 +28,8 @@ class HealthMiddleware:
             return JsonResponse({"status": "ok"})
         if request.path == "/readyz":
             return readiness()
+        if request.path == "/metrics":
+            return told(request)
         return self.get_response(request)
 
 

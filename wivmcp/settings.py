@@ -12,6 +12,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from environs import Env
 
+from telemetry.logs import principal_key
+
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -415,18 +417,28 @@ OAUTH2_PROVIDER = {
 # --- Logs ----------------------------------------------------------------------------------------
 
 LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
+# "json" for machines, an object a line; "text" for people.
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="text" if DEBUG else "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {
+            "()": "telemetry.logs.JsonFormatter",
+            "principal_key": principal_key(SECRET_KEY),
+        },
     },
-    "filters": {"clients_fault": {"()": "wivmcp.logs.ClientsFault"}},
+    "filters": {
+        "clients_fault": {"()": "wivmcp.logs.ClientsFault"},
+        "harmless_paths": {"()": "wivmcp.logs.HarmlessPaths"},
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["clients_fault"],
+            # Anything but the two is refused by a check, and must not stop the log.
+            "formatter": "text" if LOG_FORMAT == "text" else "json",
+            "filters": ["clients_fault", "harmless_paths"],
         }
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
@@ -437,7 +449,29 @@ LOGGING = {
         "httpcore2": {"level": "WARNING"},
         "oauthlib": {"level": "WARNING"},
         "oauth2_provider": {"level": "WARNING"},
+        # DEBUG there has what is sent to the collector and to the error tracker.
+        "urllib3": {"level": "INFO"},
         # Its lines hold query strings, and those hold authorization codes.
         "uvicorn.access": {"level": "CRITICAL"},
     },
 }
+
+# --- Metrics, traces, errors ---------------------------------------------------------------------
+
+# What Prometheus has to send to read /metrics. Empty: nothing is counted, and the answer is 404.
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
+# The base URL of a collector that takes OTLP over HTTP, e.g. http://collector:4318, and headers it
+# wants, "name=value" separated by commas. Empty: nothing is traced.
+OTEL_EXPORTER_OTLP_ENDPOINT: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").rstrip("/")
+OTEL_EXPORTER_OTLP_HEADERS: dict[str, str] = env.dict("OTEL_EXPORTER_OTLP_HEADERS", default={})
+OTEL_SERVICE_NAME: str = env.str("OTEL_SERVICE_NAME", default="wivmcp")
+# The share of traces that is recorded, from 0 to 1.
+OTEL_TRACES_SAMPLER_ARG: float = env.float("OTEL_TRACES_SAMPLER_ARG", default=1.0)
+# A project's address at Sentry or what speaks like it. Empty: errors are in the log only.
+SENTRY_DSN: str = env.str("SENTRY_DSN", default="")
+# What errors of this installation are filed under.
+SENTRY_ENVIRONMENT: str = env.str("SENTRY_ENVIRONMENT", default="production")
+if OTEL_EXPORTER_OTLP_ENDPOINT:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("wivmcp.health.HealthMiddleware") + 1, "wivmcp.tracing.SpanMiddleware"
+    )

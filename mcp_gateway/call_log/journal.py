@@ -14,6 +14,7 @@ from mcp_gateway.errors import GatewayError, WivError
 from mcp_gateway.key_argument import KEY_ARGUMENT
 from mcp_gateway.wiv import Trail
 from oauth_bridge.credentials import TokenGrant
+from telemetry import requests
 
 
 def begin(context: ServerRequestContext[Any], params: types.CallToolRequestParams) -> CallRecord:
@@ -26,6 +27,7 @@ def begin(context: ServerRequestContext[Any], params: types.CallToolRequestParam
         path=acting.endpoint.path,
         # The key isn't written down, not even as redacted.
         arguments={k: v for k, v in (params.arguments or {}).items() if k != KEY_ARGUMENT},
+        call_id=requests.begin_call(),
     )
 
 
@@ -43,6 +45,8 @@ def principal_of(grant: TokenGrant, software: str) -> Principal:
 
 def found(record: CallRecord, tool: CatalogTool, version: UUID | None) -> None:
     record.writes, record.catalog_version = not tool.is_read_only, version
+    record.is_known = True
+    requests.note_tool(tool.name)
 
 
 def answered(record: CallRecord, trail: Trail, answer: Answer) -> None:

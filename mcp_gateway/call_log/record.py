@@ -47,6 +47,8 @@ class CallRecord:
     arguments: Mapping[str, object]
     catalog_version: UUID | None = None
     writes: bool = False
+    # One of the catalog's; else `tool` is whatever its caller typed.
+    is_known: bool = False
     call_id: UUID = field(default_factory=uuid4)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _began: float = field(default_factory=time.monotonic)

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock, Thread
 
 import django.db
@@ -19,6 +18,8 @@ from mcp_gateway.call_log import chain
 from mcp_gateway.call_log.models import CallLogEntry
 from mcp_gateway.call_log.record import CallRecord, printable
 from mcp_gateway.call_log.redaction import redacted_text
+from telemetry import metrics
+from telemetry.threads import RequestThreads
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class CallLog:
         self._wake = Event()
         self._is_closing = False
         self._lost = 0
-        self._intents = ThreadPoolExecutor(max_workers=4, thread_name_prefix="call-intents")
+        self._intents = RequestThreads(max_workers=4, thread_name_prefix="call-intents")
         self._thread = Thread(target=self._write_batches, name="call-log", daemon=True)
         self._thread.start()
 
@@ -60,6 +61,9 @@ class CallLog:
 
     def finish(self, call: CallRecord) -> None:
         """Returns at once; `call.finish` has been called."""
+        metrics.call_ended(
+            call.tool if call.is_known else "", call.outcome or "", call.duration_ms / 1000
+        )
         with self._lock:
             if len(self._waiting) >= MAX_WAITING:
                 self._waiting.popleft()
@@ -67,6 +71,9 @@ class CallLog:
             self._waiting.append(call)
         if len(self._waiting) >= BATCH_SIZE:
             self._wake.set()
+
+    def count_waiting(self) -> int:
+        return len(self._waiting)
 
     def drain(self) -> None:
         """Returns when everything that ended so far is written."""

@@ -6,8 +6,10 @@ from typing import Any, Self
 
 from starlette.requests import Request
 
+import telemetry.requests
 from mcp_gateway.exchange import Exchange
 from oauth_bridge.credentials import Secret, decrypt, encrypt
+from telemetry.requests import current_request, new_request
 
 # No handler needs them, so none gets to see them.
 WITH_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
@@ -22,13 +24,29 @@ class PostedMessage:
     address: str | None
     credential: Secret
     body: bytes
+    # Of the POST; "" where a worker of the version before has taken it.
+    request_id: str = ""
 
     @classmethod
     def of(cls, exchange: Exchange, credential: Secret, body: bytes) -> Self:
         headers = tuple(
             pair for pair in exchange.headers.items() if pair[0] not in WITH_CREDENTIALS
         )
-        return cls(exchange.endpoint.path, headers, exchange.client_address, credential, body)
+        request = current_request()
+        return cls(
+            exchange.endpoint.path,
+            headers,
+            exchange.client_address,
+            credential,
+            body,
+            request.id if request and not request.is_theirs else "",
+        )
+
+    def as_request(self) -> telemetry.requests.Request:
+        """For the log of the worker that handles it."""
+        if self.request_id:
+            return telemetry.requests.Request(self.request_id)
+        return new_request(dict(self.headers).get("x-request-id", ""))
 
     @property
     def request(self) -> Request:
@@ -44,6 +62,7 @@ class PostedMessage:
             "headers": self.headers,
             "address": self.address,
             "credential": self.credential.reveal(),
+            "request_id": self.request_id,
             "body": self.body.decode(),
         }
         return encrypt(Secret(json.dumps(fields)))
@@ -58,4 +77,5 @@ class PostedMessage:
             address=fields["address"],
             credential=Secret(fields["credential"]),
             body=fields["body"].encode(),
+            request_id=fields.get("request_id", ""),
         )

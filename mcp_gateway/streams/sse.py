@@ -28,6 +28,7 @@ from mcp_gateway.streams.posted import PostedMessage
 from mcp_gateway.streams.relay import open_relay
 from mcp_gateway.streams.stream import Owner, Stream, owner_of, stream_id_of
 from oauth_bridge.credentials import CredentialError, Secret, TokenGrant
+from telemetry.requests import handling
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,9 @@ class SseStreams:
             async with open_relay(self._streams, self._wake, self._group) as self._relay:
                 yield
             self._group.cancel_scope.cancel()
+
+    def count(self) -> int:
+        return len(self._streams)
 
     # GET /sse ---------------------------------------------------------------------------------
 
@@ -173,7 +177,7 @@ class SseStreams:
             logger.error("a message of somebody else was on its way to a stream")
             return
         stream.renew(grant, posted.credential)
-        with acting_for(grant, ENDPOINTS[posted.path]):
+        with handling(posted.as_request()), acting_for(grant, ENDPOINTS[posted.path]):
             is_accepted = await stream.accept(posted)
         if not is_accepted:
             await stream.refuse(posted, ENDED)

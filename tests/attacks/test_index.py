@@ -41,7 +41,7 @@ def test_every_attack_has_its_patch_and_every_patch_an_attack():
 @pytest.mark.parametrize("name", sorted(PATCHES))
 def test_a_patch_says_what_it_removes_and_applies(name):
     assert verb_of(name) == "Removes"
-    product = {"wivmcp", "oauth_bridge", "mcp_gateway", "connect", "templates"}
+    product = {"wivmcp", "oauth_bridge", "mcp_gateway", "connect", "telemetry", "templates"}
     assert parts_changed(name) <= product
     checked = check_applying(name)
     assert checked.returncode == 0, checked.stderr

@@ -24,7 +24,7 @@ from tests.docs.markdown import (
 
 # A file or folder of this tree, perhaps with the name of a test in it.
 TREE_PATH = re.compile(
-    r"((?:\.ci|\.github|connect|deploy|docs|mcp_gateway|oauth_bridge|sandbox|script|templates|tests|wivmcp)/[\w./-]*"
+    r"((?:\.ci|\.github|connect|deploy|docs|mcp_gateway|oauth_bridge|sandbox|script|telemetry|templates|tests|wivmcp)/[\w./-]*"
     r"|[\w.-]+\.(?:md|toml|yaml|py)|Dockerfile|LICENSE)(?:::(\w+))?"
 )
 OUTSIDE = [

@@ -17,6 +17,8 @@ TYPES = {
     "str": "text",
     "list": "list",
     "int": "integer",
+    "float": "number",
+    "dict": "mapping",
     "bool": "boolean",
     "timedelta": "duration",
 }
@@ -88,7 +90,7 @@ def test_a_setting_is_documented_as_it_is_read(name, monkeypatch):
     if variable.is_required:
         return
     default = evaluated(variable.default)
-    if default in ("", []):
+    if default in ("", [], {}):
         assert row["Default"] == "empty"
     elif default is not None:
         monkeypatch.setenv(name, code(row["Default"]))

@@ -18,8 +18,10 @@ from tests.robot import Robot, form_to, signed_in
 SECRET_KEY = "only-for-this-test-" + "y" * 50
 
 
-@pytest.mark.parametrize("kind", ["api_key", "opaque"])
-def test_no_secret_is_in_the_log_or_in_clear_in_the_database(tmp_path: Path, kind: str):
+@pytest.mark.parametrize(("kind", "log_format"), [("api_key", "json"), ("opaque", "text")])
+def test_no_secret_is_in_the_log_or_in_clear_in_the_database(
+    tmp_path: Path, kind: str, log_format: str
+):
     database = tmp_path / "wivmcp.sqlite3"
     with deployed(
         tmp_path,
@@ -27,6 +29,7 @@ def test_no_secret_is_in_the_log_or_in_clear_in_the_database(tmp_path: Path, kin
         ACCESS_TOKEN_KIND=kind,
         SECRET_KEY=SECRET_KEY,
         LOG_LEVEL="DEBUG",
+        LOG_FORMAT=log_format,
     ) as deployment:
         secrets = use_everything(deployment)
     text = everything_stored(database) + (tmp_path / "server.log").read_text()

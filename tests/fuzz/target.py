@@ -17,7 +17,10 @@ Header = tuple[bytes, bytes]
 PATIENCE = 30.0
 # The paths of a machine and the texts of an interpreter.
 INSIDES = re.compile(rf"Traceback|site-packages|{re.escape(str(ROOT))}|File \"/|\.py\", line")
-ALARMS = re.compile(r"^.* (?:ERROR|CRITICAL) .*$|^Traceback.*$", re.MULTILINE)
+# In both forms of the log.
+ALARMS = re.compile(
+    r'^.* (?:ERROR|CRITICAL) .*$|^.*"level": "(?:ERROR|CRITICAL)".*$|^Traceback.*$', re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,3 +82,20 @@ def test_a_negative_limit_is_named_and_a_missing_one_before_deployment(settings,
 def test_writing_every_argument_down_is_named_before_deployment(settings):
     settings.CALL_LOG_REDACTED = []
     assert "mcp_gateway.W005" in ids(checks.generous_limits)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("METRICS_TOKEN", "", []),
+        ("METRICS_TOKEN", "x" * 19, ["mcp_gateway.E010"]),
+        ("METRICS_TOKEN", "x" * 20, []),
+        ("LOG_FORMAT", "xml", ["mcp_gateway.E011"]),
+        ("OTEL_TRACES_SAMPLER_ARG", 1.1, ["mcp_gateway.E012"]),
+        ("OTEL_TRACES_SAMPLER_ARG", -0.1, ["mcp_gateway.E012"]),
+        ("OTEL_TRACES_SAMPLER_ARG", 0.0, []),
+    ],
+)
+def test_a_way_of_being_watched_that_makes_no_sense_is_named(settings, name, value, expected):
+    setattr(settings, name, value)
+    assert ids(checks.observation) == expected

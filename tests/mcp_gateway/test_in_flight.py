@@ -8,7 +8,7 @@ import pytest
 from sandbox import fixtures
 from tests.mcp_gateway.json_rpc import MODERN_META, McpClient, modern_headers
 from tests.mcp_gateway.test_tools import wait_until
-from wivmcp.asgi import application
+from wivmcp.asgi import gateway
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_a_client_that_hangs_up_gives_its_place_back(mcp, server, sandbox):
             client = McpClient(impatient, mcp.credential)
             with pytest.raises(httpx2.ReadTimeout):
                 client.post(json=body, headers=modern_headers("tools/call", "wiv_list_spaces"))
-        wait_until(lambda: application.run and len(application.run.in_flight) == 0)
+        wait_until(lambda: gateway.run and len(gateway.run.in_flight) == 0)
 
 
 def test_zero_is_no_limit(mcp, settings, hanging):

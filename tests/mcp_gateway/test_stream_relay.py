@@ -175,3 +175,23 @@ def test_a_worker_that_others_took_for_lost_is_back_by_itself(open_stream, api_k
                 assert post(second, 1)
                 assert post(third, 1)
                 assert second.next_message()["id"] == third.next_message()["id"] == 1
+
+
+def call_by_way_of_another_worker(stream: EventStream, request_id: str) -> PostedMessage:
+    params = {"name": "wiv_list_workflows", "arguments": {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    credential = Secret(stream.messages.credential)
+    return PostedMessage(
+        "/messages/", (), None, credential, json.dumps(body).encode(), request_id=request_id
+    )
+
+
+def test_a_call_keeps_the_id_of_its_post_on_its_way(open_stream, api_key, sandbox, another_worker):
+    posted = uuid4().hex
+    with open_stream(api_key) as stream:
+        message = call_by_way_of_another_worker(stream, posted)
+        send = partial(another_worker.post, id_of(stream), OWNER, message.sealed)
+        assert returning_connection(send)
+        assert stream.next_message()["id"] == 1
+    [sent] = sandbox.requests("wiv")
+    assert sent["headers"]["x-request-id"] == posted

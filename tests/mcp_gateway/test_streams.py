@@ -354,3 +354,12 @@ def test_a_client_that_comes_back_may_go_on_without_a_handshake(open_stream, api
 def test_a_client_is_told_when_to_come_back(open_stream, api_key):
     with open_stream(api_key) as opened:
         assert 250 <= opened.retry_ms <= 1000
+
+
+def test_a_call_has_the_id_that_its_post_was_answered_with(open_stream, api_key, sandbox):
+    call = {"name": "wiv_list_workflows", "arguments": {}}
+    with open_stream(api_key) as stream:
+        accepted = stream.messages.request("tools/call", call)
+        assert stream.next_message()["id"] == 1
+    [sent] = sandbox.requests("wiv")
+    assert sent["headers"]["x-request-id"] == accepted.headers["x-request-id"]

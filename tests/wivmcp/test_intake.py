@@ -132,6 +132,6 @@ def test_what_anybody_can_send_is_no_error_in_the_log(http, written_log):
     assert http.post("/connect/sign-in", content="a&" * 2000, headers=form).status_code == 400
     log = written_log.getvalue()
     for name in ("DisallowedHost", "TooManyFieldsSent"):
-        assert f"WARNING django.security.{name}" in log
+        assert f'"level": "WARNING", "logger": "django.security.{name}"' in log
     assert "ERROR" not in log
     assert "Traceback" not in log
