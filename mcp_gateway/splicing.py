@@ -41,9 +41,8 @@ class Splices:
         return {mark: ""}
 
     def filled(self, body: bytes) -> bytes:
+        """Marks that aren't there belong to a result that the SDK has made an error of."""
         for mark, json in self._parts:
-            if mark not in body:
-                raise AssertionError("the SDK has changed a mark")
             body = body.replace(mark, json, 1)
         return body
 
@@ -74,7 +73,7 @@ def splicing(send: Send) -> Iterator[Send]:
         elif message.get("more_body"):
             raise AssertionError("the SDK's answer comes in pieces")
         else:
-            body = parts.filled(message["body"])
+            body = parts.filled(message.get("body", b""))
             await send({**start, "headers": with_length(start["headers"], len(body))})
             await send({**message, "body": body})
 

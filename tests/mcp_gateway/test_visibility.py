@@ -105,6 +105,13 @@ def test_a_url_serves_its_part_of_the_catalog_and_nothing_else(connect, path, co
             assert not can_call(connection, name)
 
 
+def test_each_is_given_their_own_list_whoever_asked_before(connect):
+    everything, reading = connect(), connect(path="/mcp/readonly")
+    for _ in range(2):
+        assert len(everything.tool_names()) == 26
+        assert len(reading.tool_names()) == 22
+
+
 @pytest.mark.parametrize(
     "path", ["/mcp/x/nothing", "/mcp/x/", "/mcp/x/spaces/readonly/x", "/mcp/y"]
 )
