@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("connect.urls")),
     path("admin/login/", admin_login.login),  # before the admin's own
     path("admin/", admin.site.urls),
+    path("admin", RedirectView.as_view(url="/admin/")),  # as people type it
     # Browsers ask for it on the admin's pages and wherever an answer isn't HTML.
     path("favicon.ico", RedirectView.as_view(url="/static/oauth_bridge/mark.svg", permanent=True)),
 ]

@@ -98,7 +98,10 @@ def test_the_page_after_a_refusal_at_propelauth_leads_to_the_client_only(client,
 @pytest.mark.requirement("RFC 9700 §2.1, §4.11, OAuth 2.1 §2.3.1, §7.13: no open redirector")
 @pytest.mark.parametrize(
     "path",
-    ["/", "/connect", "/connect/sign-in", "/oauth/callback", "/authorize", "/favicon.ico", "/mcp"],
+    [
+        *("/", "/connect", "/connect/sign-in", "/oauth/callback", "/authorize", "/admin"),
+        *("/favicon.ico", "/mcp"),
+    ],
 )
 def test_no_url_leads_where_its_query_says(http, path):
     for name in NAMES:

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from connect import ai_clients
 from sandbox import fixtures
 from tests.docs.markdown import (
     ROOT,
@@ -24,7 +25,7 @@ from tests.docs.markdown import (
 
 # A file or folder of this tree, perhaps with the name of a test in it.
 TREE_PATH = re.compile(
-    r"((?:\.ci|\.github|connect|deploy|docs|mcp_gateway|oauth_bridge|sandbox|script|telemetry|templates|tests|wivmcp)/[\w./-]*"
+    r"((?:\.ci|\.github|connect|deploy|docs|mcp_gateway|oauth_bridge|plugins|sandbox|script|telemetry|templates|tests|wivmcp)/[\w./-]*"
     r"|[\w.-]+\.(?:md|toml|yaml|py)|Dockerfile|LICENSE)(?:::(\w+))?"
 )
 OUTSIDE = [
@@ -45,8 +46,36 @@ def test_every_document_that_is_promised_is_there():
     names = {str(path.relative_to(ROOT)) for path in documents()}
     for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY"):
         assert f"{name}.md" in names
-    listed = set(re.findall(r"\]\((docs/\w+\.md)\)", read("README.md")))
-    assert listed == {name for name in names if name.startswith("docs/")}
+
+
+def test_the_readme_leads_to_every_document_and_picture():
+    there = {str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*") if path.is_file()}
+    linked = {link.partition("#")[0] for link in links(read("README.md"))}
+    assert there - linked == set()
+    [table] = tables_with(read("README.md"), "Read")
+    in_table = {link for row in table.rows for link in links(row["Read"])}
+    assert in_table >= {path for path in there if not path.startswith("docs/images/")}
+
+
+def test_the_pictures_are_as_wide_as_a_desk_and_light():
+    for path in ROOT.glob("docs/images/*"):
+        data = path.read_bytes()
+        assert data.startswith(b"\x89PNG\r\n\x1a\n")
+        assert int.from_bytes(data[16:20]) <= 1280
+        assert len(data) < 300_000
+
+
+def test_the_readme_begins_with_a_picture_and_the_two_commands():
+    [_, sentence, picture, needed, commands, *_] = read("README.md").split("\n\n")
+    assert sentence.count(".") == 1
+    assert links(picture) == ["docs/images/connect.png"]
+    assert needed.startswith("Python 3.11")
+    assert commands.startswith("```sh\nscript/demo")
+
+
+def test_the_readme_counts_the_clients_that_the_connect_page_explains():
+    clients = ai_clients.for_server("https://mcp.wiv.example/mcp")
+    assert f"the set-up of {len(clients)} AI clients" in read("README.md")
 
 
 @BY_PATH

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,12 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
-    port, sandbox_port = free_port(), free_port()
+    with running_demo(folder, free_port(), free_port()) as demo:
+        yield demo
+
+
+@contextmanager
+def running_demo(folder: Path, port: int, sandbox_port: int) -> Iterator[Demo]:
     url = f"http://127.0.0.1:{port}"
     command = ["script/demo", "--port", str(port), "--sandbox-port", str(sandbox_port)]
     output = folder / "output.txt"

@@ -25,6 +25,7 @@ def answer(text: str, json_text: str, make) -> tuple[dict[bytes, bytes], bytes]:
     async def handle() -> None:
         with splicing(send) as send_filled:
             parts = splices()
+            assert parts is not None
             body = make(parts.text(text), parts.object(json_text.encode()))
             await send_filled(START)
             await send_filled({"type": "http.response.body", "body": body})

@@ -68,7 +68,7 @@ def test_only_what_the_server_needs_is_admitted():
     admitted = {line[1:] for line in rules if line.startswith("!")}
     assert admitted == {
         *("requirements.txt", "manage.py", "pyproject.toml"),
-        *("wivmcp", "oauth_bridge", "mcp_gateway", "connect", "templates"),
+        *("wivmcp", "oauth_bridge", "mcp_gateway", "connect", "telemetry", "templates"),
         *("script/serve", "script/release", "script/collectstatic"),
     }
     assert not [name for name in admitted if not (ROOT / name).exists()]

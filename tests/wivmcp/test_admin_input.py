@@ -18,6 +18,11 @@ def staff(server, browser) -> Robot:
     return robot
 
 
+def test_the_admin_is_found_without_its_slash(http):
+    answer = http.get("/admin?next=//evil.example/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/admin/")
+
+
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("row", NO_ROWS, ids=repr)
 def test_a_row_that_cant_be_there_is_no_server_error(staff, server, path, row):
