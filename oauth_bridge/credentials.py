@@ -31,6 +31,7 @@ from oauth_bridge.database import (
     replace_dead_connections,
 )
 from oauth_bridge.encryption import decrypt, encrypt, register_encrypted
+from oauth_bridge.erasure import Part
 from oauth_bridge.errors import SecretUnreadable
 from oauth_bridge.events import Event, record_refusal
 from oauth_bridge.families import revoke_family
@@ -61,6 +62,7 @@ __all__ = [
     "CredentialError",
     "ExpiredToken",
     "InvalidCredential",
+    "Part",
     "RevokedCredential",
     "Secret",
     "SecretUnreadable",

@@ -486,7 +486,7 @@ class RateCounter(models.Model):
 
 
 class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
-    """Append-only: what was recorded isn't changed, and goes only when it is old."""
+    """Append-only: what was recorded isn't changed, and goes only when it is old, or its person."""
 
     def update(self, **fields: Any) -> int:
         raise TypeError("a security event can't be changed")
@@ -495,7 +495,11 @@ class SecurityEventQuerySet(models.QuerySet["SecurityEvent"]):
         raise TypeError("a security event can't be deleted; see delete_recorded_before")
 
     def delete_recorded_before(self, moment: datetime) -> int:
-        return super(SecurityEventQuerySet, self.filter(at__lt=moment)).delete()[0]
+        return self.filter(at__lt=moment)._forget()
+
+    def _forget(self) -> int:
+        """Beside the old ones only those of somebody whose data is deleted: erasure.py."""
+        return super().delete()[0]
 
 
 class SecurityEvent(models.Model):

@@ -57,6 +57,16 @@ def deliver_due(limit: int = 100) -> int:
     return delivered
 
 
+def deliver_all(keys: QuerySet[EndUserApiKey]) -> int:
+    """Delete these now, whatever they were to wait for; up to the first that PropelAuth doesn't."""
+    waiting = UpstreamDeletion.objects.filter(api_key__in=keys, done_at=None)
+    waiting.update(not_before=timezone.now())
+    delivered = 0
+    while (deletion := waiting.lease_due(lease=LEASE)) is not None and _deliver(deletion):
+        delivered += 1
+    return delivered
+
+
 def _deliver(deletion: UpstreamDeletion) -> bool:
     key = EndUserApiKey.objects.select_related("user").get(pk=deletion.api_key_id)
     try:

@@ -44,6 +44,8 @@ MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=4000)
 
 DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY: str = env.str("SECRET_KEY")
+# Former ones, newest first: sessions that they signed go on, so that nobody is signed out.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 DATABASES = {
     "default": dj_database_url.parse(
         env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'wivmcp.sqlite3'}"),

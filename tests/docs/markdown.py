@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+NAMED_COMMANDS = re.compile(r"^```sh (.+)\n((?:.*\n)*?)```$", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
@@ -27,6 +28,12 @@ def documents() -> list[Path]:
 
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+def commands(text: str, name: str) -> str:
+    """Of the block that begins with "```sh NAME"."""
+    [found] = [script for title, script in NAMED_COMMANDS.findall(text) if title == name]
+    return str(found)
 
 
 def prose(text: str) -> str:

@@ -1,8 +1,9 @@
 """`manage.py rotate_encryption`: encrypt every stored secret with the newest key.
 
-    1. Put a new key first in ENCRYPTION_KEYS and deploy: it encrypts, the old one still decrypts.
-    2. Run this.
-    3. Drop the old key and deploy.
+    1. Put a new key last in ENCRYPTION_KEYS and deploy, so that every copy can read it.
+    2. Put it first and deploy: it encrypts, the old one still decrypts.
+    3. Run this.
+    4. Drop the old key and deploy.
 
 Nobody is signed out, and it can be run again.
 """
