@@ -24,21 +24,26 @@ MAX_THREADS = 8
 T = TypeVar("T")
 
 
-def _thread_count() -> int:
-    """Each keeps a connection, and half of the pool is Django's."""
+def _connections_to_keep() -> int:
+    """A third of the pool at most: the catalog keeps one too, and the rest is for all others. None
+    of a small pool.
+    """
     if connection.vendor == "sqlite":
         return MAX_THREADS
-    return max(1, min(MAX_THREADS, settings.DATABASE_POOL_SIZE // 2))
+    share: int = settings.DATABASE_POOL_SIZE // 3
+    return min(MAX_THREADS, share) if share > 1 else 0
 
 
-THREADS = _thread_count()
+KEPT = _connections_to_keep()
+THREADS = KEPT or MAX_THREADS
 _database = RequestThreads(THREADS, thread_name_prefix="credentials-database")
 _upstream = RequestThreads(MAX_THREADS, thread_name_prefix="credentials-propelauth")
 
 
 async def ask_database(function: Callable[[], T]) -> T:
     """Raises OperationalError when its turn doesn't come, or an answer, within PATIENCE_SECONDS."""
-    return await _run(_database, partial(_repeat_once, function))
+    ask = partial(_repeat_once, function)
+    return await _run(_database, ask if KEPT else partial(_return_connection, ask))
 
 
 async def ask_propelauth(function: Callable[[], T]) -> T:

@@ -164,6 +164,7 @@ def gateway(
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"WIV_API_URL": site.upstream, "ACCESS_TOKEN_KIND": kind, "WIV_TIMEOUT": "30"}
+    settings["METRICS_TOKEN"] = "m" * 40
     with contextlib.ExitStack() as stack:
         database = f"sqlite:///{site.folder / f'{slug}.sqlite3'}"
         if engine == POSTGRESQL:

@@ -45,6 +45,7 @@
   var panel = document.getElementById("status-panel");
   var shown = "";
   var timer = null;
+  var asking = null;
 
   function show(html) {
     if (html !== shown) {
@@ -70,7 +71,10 @@
   }
   function ask() {
     timer = null;
-    fetch(status.dataset.url, { headers: { "X-Panel-Only": "1" } }).then(function (response) {
+    asking = new AbortController();
+    fetch(status.dataset.url, {
+      headers: { "X-Panel-Only": "1" }, signal: asking.signal,
+    }).then(function (response) {
       if (response.status === 204 || response.status === 401) return;
       if (!response.ok) return later(5000);
       return response.text().then(function (html) { if (show(html)) later(1000); });
@@ -102,6 +106,10 @@
     button.closest(".body").querySelectorAll("[data-begins]").forEach(function (element) {
       element.addEventListener("click", function () { begin(button); });
     });
+  });
+  // Who signs out leaves: what is asked meanwhile would be refused.
+  document.addEventListener("submit", function () {
+    if (asking !== null) asking.abort();
   });
   if (!status.hidden) ask();
 })();
