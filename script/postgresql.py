@@ -14,12 +14,11 @@ from pathlib import Path
 
 from environments import SetupError, last_line
 
-# Nothing here outlives the run, so nothing needs to survive a crash.
+# Nothing here outlives the run, so nothing needs to survive a crash of the machine.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
 }
 
@@ -39,19 +38,20 @@ def has_server(folder: Path) -> bool:
 @contextmanager
 def private_cluster(binaries: Path) -> Iterator[str]:
     """A running server's superuser URL. The server ends and its files go with the context."""
-    with restartable_cluster(binaries) as cluster:
+    with restartable_cluster(binaries, keeps_commits=False) as cluster:
         yield cluster.url
 
 
 @contextmanager
-def restartable_cluster(binaries: Path) -> Iterator["Cluster"]:
-    """The same for who wants to stop it meanwhile."""
+def restartable_cluster(binaries: Path, *, keeps_commits: bool = True) -> Iterator["Cluster"]:
+    """The same for who wants to stop it meanwhile, or let it crash without losing a commit."""
     owner = unprivileged_user()
     # Not TMPDIR: root's may be closed to `owner`, and a socket's path has room for 100 characters.
     folder = Path(tempfile.mkdtemp(prefix="wivmcp-postgresql-", dir="/tmp"))
     if owner:
         shutil.chown(folder, owner)
-    cluster = Cluster(binaries, folder, owner, free_port(), secrets.token_urlsafe(16))
+    port, password = free_port(), secrets.token_urlsafe(16)
+    cluster = Cluster(binaries, folder, owner, port, password, keeps_commits)
     try:
         cluster.start()
         yield cluster
@@ -69,6 +69,7 @@ class Cluster:
     port: int
     # Without one, every account of the machine could be superuser here while the tests run.
     password: str
+    keeps_commits: bool
 
     @property
     def url(self) -> str:
@@ -88,7 +89,11 @@ class Cluster:
             *("--auth", "scram-sha-256", "--pwfile", password_file),
             *("--encoding", "UTF8", "--no-locale"),
         )
-        settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.folder)}
+        settings = SETTINGS | {
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "synchronous_commit": "on" if self.keeps_commits else "off",
+        }
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{key} = '{value}'\n" for key, value in settings.items())
         self.resume()
