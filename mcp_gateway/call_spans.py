@@ -11,7 +11,6 @@ from typing import Any
 from mcp import MCPError
 from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
-from mcp.types import CallToolResult
 from opentelemetry.trace import SpanKind
 
 from mcp_gateway.catalog import Catalog
@@ -44,7 +43,7 @@ class CallSpans(ServerMiddleware[Any]):
                     traces.fail(span, str(error.error.code))
                 raise
             if span is not None:
-                if isinstance(result, CallToolResult) and result.is_error:
+                if isinstance(result, dict) and result.get("isError"):
                     traces.fail(span, "tool_error")
                 if (request := current_request()) is not None and request.call_id:
                     span.set_attribute("wivmcp.call_id", request.call_id)

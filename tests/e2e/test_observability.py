@@ -174,6 +174,14 @@ def test_an_id_that_the_caller_chose_is_answered_but_never_the_call_logs(followe
     assert any("answered 401" in line["message"] for line in lines)
 
 
+def test_the_span_of_a_call_that_failed_at_wiv_is_an_error(followed: Followed):
+    [call_id] = {line["call_id"] for line in followed.of(followed.failed) if "call_id" in line}
+    spans = followed.collector.spans()
+    [span] = [span for span in spans if span.attributes.get("wivmcp.call_id") == call_id]
+    assert (span.name, span.is_error) == ("tools/call wiv_list_workflows", True)
+    assert span.attributes["error.type"] == "tool_error"
+
+
 def test_each_line_of_the_log_is_one_object_with_a_time_and_a_level(followed: Followed):
     for line in followed.lines:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["time"])
