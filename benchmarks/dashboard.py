@@ -10,7 +10,6 @@ import contextlib
 import os
 import platform
 import statistics
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,10 +21,9 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.catalog_size import PASSWORD, Subject
+from benchmarks.database_server import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "script"))  # whose modules import each other
-from postgresql import find_binaries, private_cluster  # noqa: E402
 
 SMALL = 10_000
 LOG = "/admin/mcp_gateway/calllogentry/"
@@ -187,17 +185,6 @@ def ask(asked: Subject, path: str) -> int:
     page = asked.http.get(asked.url + path).raise_for_status()
     assert "board-title" in page.text or "changelist" in page.text, path
     return len(page.content)
-
-
-@contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    if url := os.environ.get("POSTGRESQL_URL"):
-        yield url
-    elif binaries := find_binaries():
-        with private_cluster(binaries) as url:
-            yield url
-    else:
-        sys.exit("PostgreSQL is missing: install it, or set POSTGRESQL_URL")
 
 
 def main() -> None:

@@ -21,8 +21,8 @@ import psycopg
 import uvloop
 
 from benchmarks.catalog_size import GROW
+from benchmarks.database_server import postgresql
 from benchmarks.peers import load, subjects
-from benchmarks.peers.__main__ import postgresql
 from benchmarks.peers.machine import OtherWork, description
 from benchmarks.peers.results import Sample
 from benchmarks.peers.subjects import POSTGRESQL, Site, Subject
@@ -159,7 +159,7 @@ def main() -> None:
     print(f"other processes kept the cores {other_work.share():.0%} busy")
 
 
-def answer(question: Question, server: str | None, options: argparse.Namespace) -> list[Measured]:
+def answer(question: Question, server: str, options: argparse.Namespace) -> list[Measured]:
     work = Work(question.method, MODERN)
     with TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         measured = []

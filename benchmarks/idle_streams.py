@@ -32,7 +32,7 @@ from django.conf import settings
 from django.db import connections
 
 from benchmarks.call_log import processor_seconds
-from benchmarks.dashboard import postgresql
+from benchmarks.database_server import postgresql
 
 if TYPE_CHECKING:
     from tests.e2e.deployment import Deployment

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -25,6 +26,7 @@ from mcp import types
 from mcp_gateway.answers import AnswerRule, Paging
 from mcp_gateway.approvals.policy import Policy, Rule
 from mcp_gateway.destinations import OtherApi
+from mcp_gateway.encoded_lists import EncodedLists
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.http_rule import HttpRule
 from mcp_gateway.input_schema import InputSchema, UnusableSchema
@@ -33,11 +35,7 @@ from mcp_gateway.jobs.rule import JobRule
 from mcp_gateway.models import TOOL_NAME, CatalogVersion, FormerName, Tool, Upstream
 from mcp_gateway.projection import Projection, UnusableProjection
 from mcp_gateway.visibility import Switch, Toolset, Viewer
-from oauth_bridge.credentials import (
-    SecretUnreadable,
-    may_be_dropped_connection,
-    replace_dead_connections,
-)
+from oauth_bridge.credentials import SecretUnreadable, once_more
 from telemetry import metrics
 from telemetry.threads import RequestThreads
 
@@ -112,6 +110,7 @@ class Snapshot:
     version: UUID | None
     tools: Mapping[str, CatalogTool] = field(default_factory=dict)
     replacements: Mapping[str, Replacement] = field(default_factory=dict)
+    encoded_lists: EncodedLists = field(default_factory=EncodedLists, compare=False)
     _listed: dict[Viewer, list[CatalogTool]] = field(default_factory=dict, compare=False)
 
     def find(self, name: str) -> CatalogTool | None:
@@ -203,13 +202,7 @@ class Catalog:
 
 def read_newer(snapshot: Snapshot) -> Snapshot:
     """The same object when nothing changed. Survives one dropped connection."""
-    try:
-        return read(snapshot)
-    except (django.db.OperationalError, django.db.InterfaceError) as error:
-        if not may_be_dropped_connection(error):
-            raise
-        replace_dead_connections()
-        return read(snapshot)
+    return once_more(partial(read, snapshot))
 
 
 def read(snapshot: Snapshot) -> Snapshot:

@@ -28,7 +28,7 @@ from mcp_gateway.call_log.writer import CallLog, CallLogUnavailable
 from mcp_gateway.call_spans import CallSpans
 from mcp_gateway.catalog import Catalog, CatalogTool, Snapshot
 from mcp_gateway.conduct.guard import Guard
-from mcp_gateway.encoded_lists import EncodedLists, key_of
+from mcp_gateway.encoded_lists import key_of
 from mcp_gateway.errors import (
     ApprovalPending,
     CatalogUnavailable,
@@ -100,7 +100,6 @@ class ToolServer:
         self._wiv = wiv
         self._jobs = JobCalls(catalog, partial(send, wiv))
         self._credentials = credentials
-        self._encoded = EncodedLists()
         self.server: Server[Any] = Server(
             "wiv",
             title="Wiv",
@@ -143,10 +142,10 @@ class ToolServer:
         tools = snapshot.listed_for(caller().viewer)
         cursor = (ctx.params or {}).get("cursor")
         key = key_of(ctx.protocol_version, cursor, [tool.name for tool in tools])
-        encoded = self._encoded.find(snapshot.version, key)
+        encoded = snapshot.encoded_lists.find(key)
         if encoded is None:
             encoded = to_json(await call_next(ctx))
-            self._encoded.keep(snapshot.version, key, encoded)
+            snapshot.encoded_lists.keep(key, encoded)
         else:
             self._note_listing(snapshot, tools)
         return parts.object(encoded)

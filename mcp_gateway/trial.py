@@ -18,7 +18,7 @@ from mcp_gateway.catalog import CatalogTool
 from mcp_gateway.errors import WivError
 from mcp_gateway.http_rule import WivRequest
 from mcp_gateway.server import send, shaped, with_warning
-from mcp_gateway.upstream_http import HttpAnswer, HttpClient, HttpRequest, url_of
+from mcp_gateway.upstream_http import HttpAnswer, HttpClient, HttpRequest
 from mcp_gateway.version import find_version
 from mcp_gateway.visibility import Viewer
 from mcp_gateway.wiv import WivClient
@@ -74,7 +74,7 @@ class WatchedHttp(HttpClient):
     async def exchange(self, request: HttpRequest) -> HttpAnswer:
         self.status, self.raw = None, ""  # what an attempt before this one got
         headers = ((name, self._masked(value)) for name, value in self.complete(request).items())
-        url = self._masked(str(url_of(request)))
+        url = self._masked(str(request.url))
         body = self._masked((request.content or b"").decode())
         self.sent = SentRequest(request.method, url, tuple(headers), body)
         if self._stops:

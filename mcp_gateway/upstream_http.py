@@ -27,8 +27,7 @@ class AnswerTooLong(Exception):
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     method: str
-    base_url: str
-    target: str
+    url: URL
     headers: CIMultiDict[str]
     content: bytes | None
 
@@ -76,10 +75,10 @@ class HttpClient:
             await self._session.close()
 
     def complete(self, request: HttpRequest) -> CIMultiDict[str]:
-        """All headers as they are sent. Raises aiohttp.InvalidURL."""
+        """All headers as they are sent."""
         headers = CIMultiDict(self._headers)
         headers.update(request.headers)
-        headers["Host"] = url_of(request).host_port_subcomponent or ""
+        headers["Host"] = request.url.host_port_subcomponent or ""
         if request.content is not None:
             headers["Content-Length"] = str(len(request.content))
         return headers
@@ -90,7 +89,7 @@ class HttpClient:
             raise RuntimeError("The client isn't open")
         async with self._session.request(
             request.method,
-            url_of(request),
+            request.url,
             data=request.content,
             headers=self.complete(request),
             allow_redirects=False,
@@ -109,9 +108,9 @@ class HttpClient:
         return bytes(body)
 
 
-def url_of(request: HttpRequest) -> URL:
+def url_of(base_url: str, target: str) -> URL:
     """What is encoded stays as it is: an encoded slash is no slash. Raises aiohttp.InvalidURL."""
-    return URL(base_of(request.base_url) + request.target, encoded=True)
+    return URL(base_of(base_url) + target, encoded=True)
 
 
 @lru_cache

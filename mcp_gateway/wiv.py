@@ -25,7 +25,13 @@ from mcp_gateway.progress import Note, unheard
 from mcp_gateway.retries import Retries
 from mcp_gateway.routes import Route
 from mcp_gateway.upstream_failures import refusal, too_late, transport_error
-from mcp_gateway.upstream_http import AnswerTooLong, HttpAnswer, HttpClient, HttpRequest
+from mcp_gateway.upstream_http import (
+    AnswerTooLong,
+    HttpAnswer,
+    HttpClient,
+    HttpRequest,
+    url_of,
+)
 from mcp_gateway.upstream_json import read_json
 from oauth_bridge.credentials import Secret
 from telemetry.outgoing import observed
@@ -192,7 +198,7 @@ class WivClient:
         content = to_json(request.body, inf_nan_mode="null") if request.has_body else None
         headers = request_headers(request, to, call.trail.request_id)
         return await self._http.exchange(
-            HttpRequest(request.method, to.base_url, request.target, headers, content)
+            HttpRequest(request.method, url_of(to.base_url, request.target), headers, content)
         )
 
 

@@ -27,8 +27,9 @@ from oauth_bridge import own_credentials
 from oauth_bridge.cleanup import register_cleanup
 from oauth_bridge.database import (
     is_outage,
-    may_be_dropped_connection,
+    once_more,
     replace_dead_connections,
+    returning_connection,
 )
 from oauth_bridge.encryption import decrypt, encrypt, register_encrypted
 from oauth_bridge.erasure import Part
@@ -80,11 +81,12 @@ __all__ = [
     "find_key_owner",
     "is_jwt",
     "is_outage",
-    "may_be_dropped_connection",
+    "once_more",
     "register_cleanup",
     "register_encrypted",
     "register_parts",
     "replace_dead_connections",
+    "returning_connection",
     "scopes_offered",
 ]
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import django.db
 from django.db import InterfaceError, InternalError, OperationalError, connections
@@ -12,6 +12,7 @@ from psycopg_pool import PoolTimeout
 
 PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
+T = TypeVar("T")
 
 
 def is_outage(error: BaseException | None) -> bool:
@@ -40,6 +41,25 @@ def patiently(request: Callable[[], HttpResponse]) -> HttpResponse:
                 raise
         connections.close_all()
         time.sleep(PAUSE_SECONDS)
+
+
+def once_more(function: Callable[[], T]) -> T:
+    """On a fresh connection, when the database dropped the one at hand."""
+    try:
+        return function()
+    except (OperationalError, InterfaceError) as error:
+        if not may_be_dropped_connection(error):
+            raise
+        replace_dead_connections()
+    return function()
+
+
+def returning_connection(function: Callable[[], T]) -> T:
+    """Closing gives the connection back to the pool; nobody else would in a thread of ours."""
+    try:
+        return function()
+    finally:
+        connections.close_all()
 
 
 def replace_dead_connections() -> None:

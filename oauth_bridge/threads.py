@@ -13,9 +13,9 @@ from threading import Barrier, BrokenBarrierError
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import OperationalError, connection, connections
 
-from oauth_bridge.database import may_be_dropped_connection, replace_dead_connections
+from oauth_bridge.database import once_more, returning_connection
 from telemetry.threads import RequestThreads
 
 # For one question, with the wait for a thread. No client is told to wait longer than that.
@@ -42,13 +42,13 @@ _upstream = RequestThreads(MAX_THREADS, thread_name_prefix="credentials-propelau
 
 async def ask_database(function: Callable[[], T]) -> T:
     """Raises OperationalError when its turn doesn't come, or an answer, within PATIENCE_SECONDS."""
-    ask = partial(_repeat_once, function)
-    return await _run(_database, ask if KEPT else partial(_return_connection, ask))
+    ask = partial(once_more, function)
+    return await _run(_database, ask if KEPT else partial(returning_connection, ask))
 
 
 async def ask_propelauth(function: Callable[[], T]) -> T:
     """The same; the database may be asked in between."""
-    return await _run(_upstream, partial(_return_connection, partial(_repeat_once, function)))
+    return await _run(_upstream, partial(returning_connection, partial(once_more, function)))
 
 
 async def close_connections() -> None:
@@ -65,26 +65,6 @@ async def _run(executor: Executor, function: Callable[[], T]) -> T:
             return await loop.run_in_executor(executor, function)
     except TimeoutError as error:
         raise OperationalError(f"no answer within {PATIENCE_SECONDS} s") from error
-
-
-def _repeat_once(function: Callable[[], T]) -> T:
-    """On a fresh connection, when the database dropped the one at hand."""
-    try:
-        return function()
-    except (OperationalError, InterfaceError) as error:
-        connections.close_all()
-        if not may_be_dropped_connection(error):
-            raise
-        replace_dead_connections()
-    return function()
-
-
-def _return_connection(function: Callable[[], T]) -> T:
-    """To the pool; nobody else would, outside a Django request."""
-    try:
-        return function()
-    finally:
-        connections.close_all()
 
 
 def _close_own_connection(barrier: Barrier) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import environments
+import node_packages
 from environments import ROOT, SetupError
 
 FOLDER = ROOT / "deploy"
@@ -35,26 +36,8 @@ def find_node(python: Path) -> Path:
 
 
 def install_command(node: Path) -> Path:
-    """Of package-lock.json's version; the second time, a look."""
-    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules"
-    if environments.stamp(installed) == environments.digest(lock):
-        return installed
-    print("Installing the CDK's command ...", flush=True)
     npm = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    done = subprocess.run(
-        [node, npm, "ci"],
-        cwd=FOLDER,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        print(done.stdout)
-        raise SetupError(f"npm could not install {environments.name(lock)}")
-    (installed / "installed").write_text(environments.digest(lock))
-    return installed
+    return node_packages.install_when_due([node, npm], FOLDER)
 
 
 def with_node(python: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import environments
@@ -21,25 +22,35 @@ PEERS = ROOT / "benchmarks" / "peers" / "typescript"
 
 def prepare(folder: Path) -> Path | None:
     """Where they are; None on a user's machine without npm, or of a kind that has no Node there."""
-    lock, installed = folder / "package-lock.json", folder / "node_modules"
     npm = parts.find_or_install(lambda: shutil.which("npm"), "npm")
     if not npm:
         return None
-    if environments.stamp(installed) != environments.digest(lock):
-        install(npm, folder)
-        (installed / "installed").write_text(environments.digest(lock))
+    installed = install_when_due([npm], folder)
     if (installed / ".bin" / "node").exists():
         return installed
     if parts.CI:
-        raise SetupError(f"{environments.name(lock)} has no Node for this machine")
+        raise SetupError(f"{environments.name(lock_of(folder))} has no Node for this machine")
     return None
 
 
-def install(npm: str, folder: Path) -> None:
+def install_when_due(npm: Sequence[str | Path], folder: Path) -> Path:
+    """The folder of what package-lock.json names; the second time, a look."""
+    installed, digest = folder / "node_modules", environments.digest(lock_of(folder))
+    if environments.stamp(installed) != digest:
+        install(npm, folder)
+        (installed / "installed").write_text(digest)
+    return installed
+
+
+def lock_of(folder: Path) -> Path:
+    return folder / "package-lock.json"
+
+
+def install(npm: Sequence[str | Path], folder: Path) -> None:
     started = time.monotonic()
     print(f"Installing the npm packages of {environments.name(folder)} ...", flush=True)
     done = subprocess.run(
-        [npm, "ci"],
+        [*npm, "ci"],
         cwd=folder,
         env=os.environ | {"CI": "true"},  # no progress bar, no question
         stdin=subprocess.DEVNULL,
@@ -50,5 +61,5 @@ def install(npm: str, folder: Path) -> None:
     )
     if done.returncode != 0:
         print(done.stdout)
-        raise SetupError(f"npm could not install {environments.name(folder / 'package-lock.json')}")
+        raise SetupError(f"npm could not install {environments.name(lock_of(folder))}")
     print(f"  done in {time.monotonic() - started:.0f} s", flush=True)

@@ -13,8 +13,6 @@ from telemetry import traces
 GetResponse = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
 MAX_QUERY = 1000
-# OpenTelemetry's names.
-SYSTEMS = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
 
 class SpanMiddleware:
@@ -49,10 +47,9 @@ def query_span(execute: Execute, sql: str, params: Any, many: bool, context: dic
     """The text has placeholders; the values it is run with aren't looked at."""
     if not traces.is_inside():  # of nobody's request, such as the call log's batches
         return execute(sql, params, many, context)
-    vendor = context["connection"].vendor
     operation = sql.lstrip("( ").partition(" ")[0].upper()[:20]
     attributes = {
-        "db.system.name": SYSTEMS.get(vendor, vendor),
+        "db.system.name": context["connection"].vendor,  # OpenTelemetry has the same names
         "db.operation.name": operation,
         "db.query.text": sql[:MAX_QUERY],
     }

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import uvloop
 
+from benchmarks.database_server import found_postgresql
 from benchmarks.peers import chart, load, report, subjects
 from benchmarks.peers.machine import OtherWork, description
 from benchmarks.peers.results import Results, Sample, verdicts
@@ -26,7 +27,6 @@ from benchmarks.peers.work import CALL, ROOT, WORKS, Work
 sys.path.append(str(ROOT / "script"))  # whose modules import each other
 import environments
 import node_packages
-from postgresql import find_binaries, private_cluster
 
 CHART = ROOT / ".cache" / "peers.svg"
 # Times the seconds of one load.
@@ -41,7 +41,7 @@ def main() -> None:
     node_packages.prepare(node_packages.PEERS)
     with (
         TemporaryDirectory() as folder,
-        postgresql() as server,
+        found_postgresql() as server,
         subjects.site(Path(folder), server) as site,
         contextlib.ExitStack() as stack,
     ):
@@ -85,17 +85,6 @@ def chosen(only: list[str], site: Site) -> Iterator[Start]:
 def versions(servers: list[Subject]) -> Iterator[str]:
     for about in dict.fromkeys(server.about for server in servers):
         yield f"{'; '.join(s.name for s in servers if s.about == about)}: {about}"
-
-
-@contextlib.contextmanager
-def postgresql() -> Iterator[str | None]:
-    if url := os.environ.get("POSTGRESQL_URL"):
-        yield url
-    elif binaries := find_binaries():
-        with private_cluster(binaries) as url:
-            yield url
-    else:
-        yield None
 
 
 def measure(servers: list[Subject], site: Site, options: argparse.Namespace) -> Results:

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import connection
 
+from mcp_gateway.batches import batched
 from mcp_gateway.call_log.latency import bucket_of
 from mcp_gateway.call_log.models import (
     COUNTED_OUTCOMES,
@@ -22,8 +22,6 @@ ROWS_AT_ONCE = 200
 PLACES = {name: place for place, name in enumerate(SUMMED)}
 COUNTED_BY = ("organization_id", "span", "by", "start", "value")
 
-T = TypeVar("T")
-
 
 def add(entries: Iterable[CallLogEntry]) -> None:
     """In the transaction that appends them."""
@@ -37,16 +35,10 @@ def add(entries: Iterable[CallLogEntry]) -> None:
             for place, number in additions:
                 row[place] += number
     with connection.cursor() as cursor:
-        for chunk in chunks(sums.items()):
+        for chunk in batched(sums.items(), ROWS_AT_ONCE):
             # The ORM can't add to what is there.
             parameters = [part for key, _ in chunk for part in key]
             cursor.execute(upsert(row for _, row in chunk), parameters)
-
-
-def chunks(rows: Iterable[T]) -> Iterator[list[T]]:
-    left = iter(rows)
-    while chunk := list(islice(left, ROWS_AT_ONCE)):
-        yield chunk
 
 
 def keys_of(entry: CallLogEntry) -> Iterator[tuple[Any, ...]]:

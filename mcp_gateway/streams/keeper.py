@@ -6,9 +6,7 @@ credentials are still good, one whether the tools changed.
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import anyio
@@ -16,6 +14,7 @@ import django.db
 from anyio.abc import TaskGroup
 
 from mcp_gateway.auth import Credentials
+from mcp_gateway.batches import batched
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.streams import shutdown
@@ -29,8 +28,6 @@ from oauth_bridge.credentials import (
 )
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 # Seconds between two looks at the streams and the catalog, and at the credentials. Together with
 # the age that an answer may have, a change is acted on within about a second.
@@ -175,13 +172,6 @@ class Keeper:
             return (await self._catalog.current()).version
         except CatalogUnavailable:
             return self._catalog.latest.version
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:
-    """itertools has it from Python 3.12 on."""
-    left = iter(items)
-    while batch := tuple(islice(left, size)):
-        yield batch
 
 
 async def announce(stream: Stream) -> None:

@@ -17,14 +17,18 @@ import anyio
 import django.db
 from anyio.abc import TaskGroup
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 
 from mcp_gateway.errors import TooManyStreams, Unavailable
 from mcp_gateway.streams.listener import Listener
 from mcp_gateway.streams.posted import PostedMessage
 from mcp_gateway.streams.rows import Rows, TooManyWaiting, channel_of, delete_lost, persistently
 from mcp_gateway.streams.stream import Owner, Stream
-from oauth_bridge.credentials import SecretUnreadable, replace_dead_connections
+from oauth_bridge.credentials import (
+    SecretUnreadable,
+    replace_dead_connections,
+    returning_connection,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -186,14 +190,6 @@ def unsealed(messages: Iterable[str]) -> Iterator[PostedMessage]:
             logger.error("a message is lost: ENCRYPTION_KEYS differ between workers")
         except (KeyError, ValueError):
             logger.error("a message is lost: another release has sealed it")
-
-
-def returning_connection(function: Callable[[], T]) -> T:
-    """Closing gives the connection back to the pool; nobody else would in a thread of ours."""
-    try:
-        return function()
-    finally:
-        connections.close_all()
 
 
 @asynccontextmanager

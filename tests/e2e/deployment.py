@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -44,8 +44,13 @@ def is_worker(pid: int) -> bool:
 
 
 def run_manage(environment: dict[str, str], *arguments: str) -> str:
+    return run_command([sys.executable, "manage.py", *arguments], environment)
+
+
+def run_command(command: Sequence[str], environment: dict[str, str]) -> str:
+    """What it prints."""
     done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        command,
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -19,10 +19,9 @@ from django.utils import timezone
 from mcp_gateway.streams import rows
 from mcp_gateway.streams.models import OpenStream, StreamMessage, StreamWorker
 from mcp_gateway.streams.posted import PostedMessage
-from mcp_gateway.streams.relay import returning_connection
 from mcp_gateway.streams.rows import Rows, TooManyWaiting
 from mcp_gateway.streams.stream import Owner, stream_id_of
-from oauth_bridge.credentials import Secret
+from oauth_bridge.credentials import Secret, returning_connection
 from oauth_bridge.models import Denial
 from sandbox import fixtures
 from tests.mcp_gateway.event_stream import EventStream
