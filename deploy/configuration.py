@@ -1,5 +1,6 @@
 """What is in a container's environment? Plain settings, and secrets by reference."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from aws_cdk import RemovalPolicy
@@ -12,7 +13,8 @@ from deploy.parameters import ParameterError, Parameters
 
 PORT = 8080
 
-# Keys of the secret wivmcp/settings, a JSON object that the operator fills in.
+# Keys of the secret wivmcp/settings, a JSON object that the operator fills in. Others of its keys are
+# named by the parameter `secret_settings`.
 FILLED_IN = (
     "ENCRYPTION_KEYS",
     "PROPELAUTH_BACKEND_API_KEY",
@@ -69,8 +71,10 @@ class Configuration(Construct):
             "SECRET_KEY": Reference(self.generated("SecretKey", "wivmcp/secret-key")),
             "PGPASSWORD": Reference(database.secret, "password"),
         }
-        if given := sorted(parameters.settings.keys() & (ours.keys() | self.secrets.keys())):
-            raise ParameterError(f"settings: {', '.join(given)} isn't given there")
+        further, decided = set(parameters.secret_settings), ours.keys() | self.secrets.keys()
+        refuse_given("settings", parameters.settings.keys() & decided)
+        refuse_given("secret_settings", further & (decided | self.plain.keys()))
+        self.secrets |= {name: Reference(filled_in, name) for name in sorted(further)}
         # For `manage.py createsuperuser --no-input`, and so for the tasks only.
         self.first_admin = Reference(self.generated("FirstAdmin", "wivmcp/first-admin"))
 
@@ -90,3 +94,8 @@ class Configuration(Construct):
         secrets = {each.secret.node.path: each.secret for each in self.secrets.values()}
         for secret in secrets.values():
             secret.grant_read(role)
+
+
+def refuse_given(parameter: str, names: Set[str]) -> None:
+    if names:
+        raise ParameterError(f"{parameter}: {', '.join(sorted(names))} isn't given there")

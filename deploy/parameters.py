@@ -35,6 +35,8 @@ class Parameters:
     database_multi_az: bool = True
     backup_days: int = 14
     log_days: int = 90
+    # Names; their values are in the secret that the operator fills in.
+    secret_settings: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

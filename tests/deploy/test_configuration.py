@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.deploy.conftest import ROOT
+from tests.deploy.conftest import ROOT, TAG, synthesize
 
 SERVICES = ("wivmcp-app-runner", "wivmcp-ecs-express", "wivmcp-tasks")
 # libpq's own; what `createsuperuser --no-input` reads.
@@ -65,6 +65,16 @@ def test_what_is_secret_is_a_reference(environment):
     assert {"SECRET_KEY", "ENCRYPTION_KEYS", "PGPASSWORD"} <= secrets.keys()
     for name, value in secrets.items():
         assert "Fn::ImportValue" in json.dumps(value), name
+
+
+@pytest.mark.parametrize("stack", SERVICES)
+def test_a_further_secret_is_a_key_of_the_one_that_is_filled_in(stack, tmp_path):
+    names = ["METRICS_TOKEN", "SECRET_KEY_FALLBACKS"]
+    plain, secrets = of(synthesize(tmp_path, image_tag=TAG, secret_settings=names), stack)
+    assert not plain.keys() & set(names)
+    known = secrets["ENCRYPTION_KEYS"]
+    for name in names:
+        assert json.dumps(secrets[name]) == json.dumps(known).replace("ENCRYPTION_KEYS", name)
 
 
 def test_the_databases_url_has_no_password(environment):

@@ -32,6 +32,7 @@ def test_the_file_filled_in_is_read(tmp_path):
     found = read(file, image_tag="v1")
     assert (found.public_url, found.image_tag) == ("https://mcp.acme.test", "v1")
     assert found.settings == {"ACCESS_TOKEN_KIND": "opaque"}
+    assert found.secret_settings == []
 
 
 def test_a_name_that_nobody_reads_is_refused(tmp_path):
@@ -66,6 +67,12 @@ def test_what_cannot_work_is_refused(parameters, given, complaint):
 def test_no_secret_and_nothing_decided_elsewhere_is_a_setting_there(name, tmp_path):
     with pytest.raises(ParameterError, match=f"{name} isn't given there"):
         synthesize(tmp_path, settings={name: "x"})
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_URL", "LOG_LEVEL"])
+def test_a_secret_setting_is_named_once(name, tmp_path):
+    with pytest.raises(ParameterError, match=f"secret_settings: {name} isn't given there"):
+        synthesize(tmp_path, settings={"LOG_LEVEL": "DEBUG"}, secret_settings=[name])
 
 
 def test_what_the_tests_give_is_enough(parameters):
