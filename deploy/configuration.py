@@ -13,8 +13,8 @@ from deploy.parameters import ParameterError, Parameters
 
 PORT = 8080
 
-# Keys of the secret wivmcp/settings, a JSON object that the operator fills in. Others of its keys are
-# named by the parameter `secret_settings`.
+# Keys of the secret wivmcp/settings, a JSON object that the operator fills in. The parameter
+# `secret_settings` names others.
 FILLED_IN = (
     "ENCRYPTION_KEYS",
     "PROPELAUTH_BACKEND_API_KEY",

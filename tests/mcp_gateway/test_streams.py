@@ -22,6 +22,9 @@ from tests.mcp_gateway.event_stream import INITIALIZE
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.mcp_gateway.test_tools import wait_until
 
+# Seconds. By itself a stream goes on for an hour.
+SOON = 10
+
 
 @pytest.mark.requirement("MCP 2024-11-05 HTTP with SSE")
 def test_a_call_is_accepted_and_answered_on_the_stream(open_stream, api_key):
@@ -73,7 +76,7 @@ def test_the_stream_ends_when_its_token_is_revoked(open_stream, sign_in):
         client.revoke(token)
         started = time.monotonic()
         stream.read_to_the_end()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < SOON
         assert stream.messages.request("ping").status_code == 401
 
 
@@ -139,7 +142,7 @@ def test_the_stream_ends_when_its_token_isnt_good_any_more(open_stream, sign_in,
         ENDS_OF_A_TOKEN[end]()
         started = time.monotonic()
         stream.read_to_the_end()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < SOON
 
 
 def test_a_client_that_refreshes_in_time_keeps_its_stream(open_stream, sign_in):
@@ -174,7 +177,7 @@ def test_the_stream_ends_when_a_brought_key_is_shut_out(open_stream, api_key, en
         ENDS_OF_A_KEY[end](api_key)
         started = time.monotonic()
         stream.read_to_the_end()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < SOON
 
 
 def test_the_stream_ends_once_propelauth_says_no(open_stream, api_key, sandbox):
