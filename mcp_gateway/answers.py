@@ -51,6 +51,9 @@ INVISIBLE = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
+# Tab and newline have escapes of their own.
+ESCAPED_CONTROLS = (r"\u", r"\b", r"\f", r"\r")
+
 
 @dataclass(frozen=True, slots=True)
 class Paging:
@@ -104,10 +107,9 @@ class AnswerRule:
         `first` are notes that were made before.
         """
         notes = list(first)
-        shaped, untrusted = without_invisible(value, self.untrusted_fields)
-        if untrusted:
+        if untrusted := fields_with_text(value, self.untrusted_fields):
             notes.append(untrusted_note(untrusted))
-        shaped = self._projected(shaped)
+        shaped = self._projected(without_invisible(value, text, self.untrusted_fields))
         if notes or self.projection is not None:
             text = compact(with_notes(shaped, notes))
         if size_of(text) > self.max_bytes:
@@ -189,29 +191,51 @@ def untrusted_note(fields: Sequence[str]) -> str:
     )
 
 
-def without_invisible(value: Any, fields: frozenset[str]) -> tuple[Any, list[str]]:
-    """The value with clean texts in those fields, and which of the fields have any text."""
-    if not fields:
-        return value, []
+def fields_with_text(value: Any, fields: frozenset[str]) -> list[str]:
+    """Those of the fields that hold any, also further down, in the order in which they come."""
     found: dict[str, None] = {}
-    return _cleaned(value, fields, found, None), list(found)
+    if fields:
+        _note_texts(value, fields, found, None)
+    return list(found)
 
 
-def _cleaned(value: Any, fields: frozenset[str], found: dict[str, None], inside: str | None) -> Any:
-    """`inside` is the untrusted field around it; all texts below one are its author's, and keys."""
+def _note_texts(
+    value: Any, fields: frozenset[str], found: dict[str, None], inside: str | None
+) -> None:
+    """`inside` is the untrusted field around it."""
+    if len(found) == len(fields):
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _note_texts(item, fields, found, key if key in fields else inside)
+    elif isinstance(value, list):
+        for item in value:
+            _note_texts(item, fields, found, inside)
+    elif isinstance(value, str) and value and inside:
+        found[inside] = None
+
+
+def without_invisible(value: Any, text: str, fields: frozenset[str]) -> Any:
+    """The value with clean texts in those fields; `text` is its JSON."""
+    return _cleaned(value, fields, False) if fields and may_be_invisible(text) else value
+
+
+def may_be_invisible(text: str) -> bool:
+    """Of compact JSON, which spells controls as escapes."""
+    is_plain = text.isascii() and text.isprintable()
+    return not is_plain or any(escape in text for escape in ESCAPED_CONTROLS)
+
+
+def _cleaned(value: Any, fields: frozenset[str], is_inside: bool) -> Any:
+    """`is_inside`: of an untrusted field, all whose texts are its author's, and keys."""
     if isinstance(value, dict):
         return {
-            visible(key) if inside else key: _cleaned(
-                item, fields, found, key if key in fields else inside
-            )
+            visible(key) if is_inside else key: _cleaned(item, fields, is_inside or key in fields)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_cleaned(item, fields, found, inside) for item in value]
-    if isinstance(value, str) and value and inside:
-        found[inside] = None
-        return visible(value)
-    return value
+        return [_cleaned(item, fields, is_inside) for item in value]
+    return visible(value) if is_inside and isinstance(value, str) else value
 
 
 def visible(text: str) -> str:
