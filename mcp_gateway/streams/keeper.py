@@ -150,7 +150,8 @@ class Keeper:
         ended = self._streams_of(credential)
         for stream in ended:
             stream.end()
-        logger.info("%d SSE streams are closed because their credential ended", len(ended))
+        if ended:
+            logger.info("%d SSE streams are closed because their credential ended", len(ended))
 
     def _streams_of(self, credential: Secret) -> list[Stream]:
         return [each for each in self._streams.values() if each.credential == credential]
