@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import transaction
 
 from mcp_gateway.call_log import counts
+from mcp_gateway.call_log.insertion import insert
 from mcp_gateway.call_log.models import CallChain, CallLogEntry
 
 FORGET_AT_ONCE = 5_000
@@ -26,7 +27,7 @@ def append(organization_id: str, entries: Sequence[CallLogEntry]) -> None:
             entry.previous_hash = chain.last_hash
             entry.hash = entry.computed_hash()
             chain.last_sequence, chain.last_hash = entry.sequence, entry.hash
-        CallLogEntry.objects.bulk_create(entries)
+        insert(entries)
         chain.save(update_fields=["last_sequence", "last_hash"])
         counts.add(entries)
 

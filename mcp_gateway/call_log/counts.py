@@ -20,12 +20,15 @@ from mcp_gateway.call_log.record import Outcome
 
 ROWS_AT_ONCE = 200
 PLACES = {name: place for place, name in enumerate(SUMMED)}
+SPANS = tuple(CallCount.Span.values)
+DIMENSIONS = tuple(CallCount.By.values)
 COUNTED_BY = ("organization_id", "span", "by", "start", "value")
+Key = tuple[str, str, str, datetime, str]  # in that order
 
 
 def add(entries: Iterable[CallLogEntry]) -> None:
     """In the transaction that appends them."""
-    sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(SUMMED))
+    sums: dict[Key, list[int]] = defaultdict(lambda: [0] * len(SUMMED))
     for entry in entries:
         if entry.kind != CallLogEntry.Kind.CALL:
             continue
@@ -37,20 +40,24 @@ def add(entries: Iterable[CallLogEntry]) -> None:
     with connection.cursor() as cursor:
         for chunk in batched(sums.items(), ROWS_AT_ONCE):
             # The ORM can't add to what is there.
-            parameters = [part for key, _ in chunk for part in key]
+            parameters = [part for key, _ in chunk for part in parameters_of(key)]
             cursor.execute(upsert(row for _, row in chunk), parameters)
 
 
-def keys_of(entry: CallLogEntry) -> Iterator[tuple[Any, ...]]:
-    """Of the rows that the entry is counted in, in the order of COUNTED_BY."""
-    for span in CallCount.Span:
-        start = connection.ops.adapt_datetimefield_value(start_of(entry.at, span))
-        for by in CallCount.By:
-            value = getattr(entry, by) if by else ""
-            yield entry.organization_id, span.value, by.value, start, value
+def keys_of(entry: CallLogEntry) -> Iterator[Key]:
+    """Of the rows that the entry is counted in."""
+    for span in SPANS:
+        start = start_of(entry.at, span)
+        for by in DIMENSIONS:
+            yield entry.organization_id, span, by, start, getattr(entry, by) if by else ""
 
 
-def start_of(at: datetime, span: CallCount.Span) -> datetime:
+def parameters_of(key: Key) -> tuple[Any, ...]:
+    organization_id, span, by, start, value = key
+    return organization_id, span, by, connection.ops.adapt_datetimefield_value(start), value
+
+
+def start_of(at: datetime, span: str) -> datetime:
     hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return hour.replace(hour=0) if span == CallCount.Span.DAY else hour
 

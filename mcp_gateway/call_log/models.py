@@ -18,6 +18,8 @@ LATENCIES = tuple(f"latency_{bucket}" for bucket in range(BUCKETS))
 COUNTED_OUTCOMES = tuple(outcome for outcome in Outcome if outcome != Outcome.OK)
 ERRORS = (Outcome.FAILED.value, Outcome.UNKNOWN.value)
 SUMMED = ("calls", *COUNTED_OUTCOMES, "answer_bytes", "tokens", *LATENCIES)
+# `json.dumps` with arguments would make one for each entry.
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 OUTCOMES = [(each.value, each.value) for each in Outcome]
 
 
@@ -111,8 +113,7 @@ class CallLogEntry(models.Model):
     def computed_hash(self) -> str:
         """SHA-256 over what the entry says and the hash of the one before it."""
         said = {name: _canonical(getattr(self, name)) for name in HASHED}
-        text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(ENCODER.encode(said).encode()).hexdigest()
 
 
 HASHED = [

@@ -75,4 +75,6 @@ def client_of(meta: Mapping[str, object] | None, user_agent: str) -> str:
 
 
 def printable(text: str, length: int) -> str:
-    return "".join(character for character in text if character.isprintable())[:length]
+    if not text.isprintable():
+        text = "".join(character for character in text if character.isprintable())
+    return text[:length]
