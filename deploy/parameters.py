@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 FILE = Path(__file__).with_name("parameters.toml")
 
+# A worker's: one looks tokens up, one listens for messages to its streams.
+BESIDE_A_POOL = 2
 # Beside the pools: three that PostgreSQL keeps for its superuser, RDS' own, and the tasks'.
 OTHER_CONNECTIONS = 15
 # CloudWatch takes certain numbers and no others; the names are CDK's.
@@ -29,7 +31,7 @@ class Parameters:
     copies_at_most: int = 4
     workers: int = 2
     pool_size: int = 10
-    max_connections: int = 200
+    max_connections: int = 250
     database_class: str = "t4g.medium"
     database_storage_gib: int = 20
     database_multi_az: bool = True
@@ -60,9 +62,9 @@ class Parameters:
 
     @property
     def connections_at_most(self) -> int:
-        """A deployment starts the new copies before it ends the old ones. Each worker listens for
-        its streams on one connection beside its pool."""
-        return 2 * self.copies_at_most * self.workers * (self.pool_size + 1) + OTHER_CONNECTIONS
+        """A deployment starts the new copies before it ends the old ones."""
+        of_a_worker = self.pool_size + BESIDE_A_POOL
+        return 2 * self.copies_at_most * self.workers * of_a_worker + OTHER_CONNECTIONS
 
 
 def check_origin(name: str, url: str) -> None:

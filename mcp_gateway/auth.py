@@ -6,7 +6,7 @@ handler runs in the context of the POST that carried the call, so every POST is 
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,7 +48,7 @@ class Credentials(Protocol):
     async def find_good(self, credentials: Iterable[Secret], resource: str) -> set[Secret]: ...
     async def find_key_owner(self, api_key: Secret, grant: TokenGrant) -> TokenGrant: ...
     async def confirm(self, grant: TokenGrant) -> bool: ...
-    async def close_connections(self) -> None: ...
+    def connected(self) -> AbstractAsyncContextManager[None]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ async def open_run(credentials: Credentials, observer: Observer) -> AsyncIterato
         closing(ApprovalGate()) as gate,
         closing(CallLog()) as log,
     ):
-        async with Catalog() as catalog, client as wiv:
+        async with credentials.connected(), Catalog() as catalog, client as wiv:
             tools = ToolServer(catalog, wiv, credentials, listings, observer, guard, gate, log)
             server = tools.server
             manager = StreamableHTTPSessionManager(
@@ -126,7 +126,6 @@ async def open_run(credentials: Credentials, observer: Observer) -> AsyncIterato
             async with manager.run(), streams.running():
                 with metrics.watched(gauges(catalog, wiv, streams, log)):
                     yield Run(credentials, catalog, manager, streams, log)
-            await credentials.close_connections()
 
 
 def gauges(

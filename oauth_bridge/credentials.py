@@ -11,8 +11,9 @@ look alike. In this order:
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -36,7 +37,13 @@ from oauth_bridge.erasure import Part
 from oauth_bridge.errors import SecretUnreadable
 from oauth_bridge.events import Event, record_refusal
 from oauth_bridge.families import revoke_family
-from oauth_bridge.issued_tokens import DENIALS_OF_TOKEN, IssuedToken, find_issued_token
+from oauth_bridge.issued_tokens import (
+    DENIALS_OF_TOKEN,
+    IssuedToken,
+    find_issued_token,
+    find_without_thread,
+)
+from oauth_bridge.loop_connection import NoAnswer, close_for_this_loop, open_for_this_loop
 from oauth_bridge.minting import OPAQUE_PREFIX, REFRESH_PREFIX
 from oauth_bridge.models import (
     AccessToken,
@@ -57,7 +64,7 @@ from oauth_bridge.own_credentials import (
 )
 from oauth_bridge.resources import register_parts, resources_that_include
 from oauth_bridge.secret import Secret
-from oauth_bridge.threads import ask_database, ask_propelauth, close_connections
+from oauth_bridge.threads import ask_database, ask_propelauth, close_threads_connections
 
 __all__ = [
     "CredentialError",
@@ -72,8 +79,8 @@ __all__ = [
     "VerdictUnavailable",
     "WrongResource",
     "address_of",
-    "close_connections",
     "confirm",
+    "connected",
     "decrypt",
     "encrypt",
     "find_good",
@@ -157,7 +164,9 @@ async def find_grant(credential: Secret, resource: str, address: str | None = No
     `address` is the caller's, whose refusals are counted. Raises InvalidCredential,
     VerdictUnavailable or TooManyAttempts.
     """
-    grant = await ask_database(partial(_find_issued, credential, resource))
+    grant = await _find_without_thread(credential, resource)
+    if grant is None:
+        grant = await ask_database(partial(_find_issued, credential, resource))
     if grant is not None:
         return grant
     try:
@@ -222,7 +231,32 @@ def scopes_offered() -> Mapping[str, str]:
     return scopes
 
 
+@asynccontextmanager
+async def connected() -> AsyncIterator[None]:
+    """While requests are served by the running loop, which then has a connection of its own."""
+    open_for_this_loop()
+    try:
+        yield
+    finally:
+        await close_for_this_loop()
+        await close_threads_connections()
+
+
 # Credentials we issued -----------------------------------------------------------------------
+
+
+async def _find_without_thread(credential: Secret, resource: str) -> TokenGrant | None:
+    """The grant of a token that is good; None when more has to be asked."""
+    try:
+        token = await find_without_thread(credential.checksum())
+    except NoAnswer:
+        return None
+    if token is None:
+        return None
+    _require_usable(token, resource)
+    if is_use_due(token):
+        await ask_database(partial(_note_use, token))
+    return _grant_of(token, credential)
 
 
 def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
@@ -232,7 +266,12 @@ def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
         _refuse_what_we_issued(credential)
         return None
     _require_usable(token, resource)
-    _note_use(token)
+    if is_use_due(token):
+        _note_use(token)
+    return _grant_of(token, credential)
+
+
+def _grant_of(token: IssuedToken, credential: Secret) -> TokenGrant:
     return TokenGrant(
         kind="opaque" if token.kind == TokenKind.OPAQUE else "api_key",
         subject=str(token.subject),
@@ -259,13 +298,14 @@ def _require_usable(token: IssuedToken, resource: str) -> None:
         raise RevokedCredential("The access token was revoked.", reason="denied here")
 
 
+def is_use_due(token: IssuedToken) -> bool:
+    return token.last_used_at is None or timezone.now() - token.last_used_at >= USE_RESOLUTION
+
+
 def _note_use(token: IssuedToken) -> None:
     """A database that takes no writes, because its disk is full, doesn't end what is only read."""
-    now = timezone.now()
-    if token.last_used_at is not None and now - token.last_used_at < USE_RESOLUTION:
-        return
     try:
-        _write_use(token, now)
+        _write_use(token, timezone.now())
     except django.db.Error as error:
         if not is_outage(error):
             raise

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from oauth_bridge.loop_connection import connection_of_this_loop
 from oauth_bridge.models import AccessToken, Denial
 from oauth_bridge.prepared_query import PreparedQuery
 
@@ -69,4 +70,10 @@ _query = PreparedQuery(_tokens_with)
 
 def find_issued_token(checksum: str) -> IssuedToken | None:
     row = _query.first(checksum)
+    return None if row is None else IssuedToken(*row)
+
+
+async def find_without_thread(checksum: str) -> IssuedToken | None:
+    """The same. Raises NoAnswer."""
+    row = await connection_of_this_loop().first(_query, checksum)
     return None if row is None else IssuedToken(*row)

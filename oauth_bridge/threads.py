@@ -12,7 +12,6 @@ from functools import partial
 from threading import Barrier, BrokenBarrierError
 from typing import TypeVar
 
-from django.conf import settings
 from django.db import OperationalError, connection, connections
 
 from oauth_bridge.database import once_more, returning_connection
@@ -24,26 +23,16 @@ MAX_THREADS = 8
 T = TypeVar("T")
 
 
-def _connections_to_keep() -> int:
-    """A third of the pool at most: the catalog keeps one too, and the rest is for all others. None
-    of a small pool.
-    """
-    if connection.vendor == "sqlite":
-        return MAX_THREADS
-    share: int = settings.DATABASE_POOL_SIZE // 3
-    return min(MAX_THREADS, share) if share > 1 else 0
-
-
-KEPT = _connections_to_keep()
-THREADS = KEPT or MAX_THREADS
-_database = RequestThreads(THREADS, thread_name_prefix="credentials-database")
+# Opening one of SQLite's takes longer than asking; PostgreSQL's are the pool's to keep.
+KEEPS_CONNECTIONS = connection.vendor == "sqlite"
+_database = RequestThreads(MAX_THREADS, thread_name_prefix="credentials-database")
 _upstream = RequestThreads(MAX_THREADS, thread_name_prefix="credentials-propelauth")
 
 
 async def ask_database(function: Callable[[], T]) -> T:
     """Raises OperationalError when its turn doesn't come, or an answer, within PATIENCE_SECONDS."""
     ask = partial(once_more, function)
-    return await _run(_database, ask if KEPT else partial(returning_connection, ask))
+    return await _run(_database, ask if KEEPS_CONNECTIONS else partial(returning_connection, ask))
 
 
 async def ask_propelauth(function: Callable[[], T]) -> T:
@@ -51,11 +40,11 @@ async def ask_propelauth(function: Callable[[], T]) -> T:
     return await _run(_upstream, partial(returning_connection, partial(once_more, function)))
 
 
-async def close_connections() -> None:
-    """At shutdown: those that the database's threads keep. Whoever asks again opens others."""
-    close = partial(_close_own_connection, Barrier(THREADS))
+async def close_threads_connections() -> None:
+    """Those that the database's threads keep."""
+    close = partial(_close_own_connection, Barrier(MAX_THREADS))
     loop = asyncio.get_running_loop()
-    await asyncio.gather(*(loop.run_in_executor(_database, close) for _ in range(THREADS)))
+    await asyncio.gather(*(loop.run_in_executor(_database, close) for _ in range(MAX_THREADS)))
 
 
 async def _run(executor: Executor, function: Callable[[], T]) -> T:

@@ -32,6 +32,7 @@ TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9
 NOTHING: AbstractContextManager[None] = nullcontext()
 # Seconds. The collector may be away; nobody waits for it but the end of the process.
 EXPORT_TIMEOUT = 5
+MAX_QUERY = 1000
 
 _tracer: Tracer | None = None
 
@@ -97,6 +98,21 @@ def span(
     if _tracer is None:
         return NOTHING
     return _span(_tracer, name, kind, attributes, traceparent, link)
+
+
+def query_span(system: str, sql: str) -> AbstractContextManager[Span | None]:
+    """Around a query of somebody's request. The text has placeholders; the values it is run with
+    aren't looked at. `system`: "postgresql", "sqlite".
+    """
+    if not is_inside():
+        return NOTHING
+    operation = sql.lstrip("( ").partition(" ")[0].upper()[:20]
+    attributes = {
+        "db.system.name": system,
+        "db.operation.name": operation,
+        "db.query.text": sql[:MAX_QUERY],
+    }
+    return span(operation, SpanKind.CLIENT, attributes)
 
 
 @contextmanager

@@ -6,13 +6,11 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest, HttpResponse
-from opentelemetry.trace import SpanKind
 
 from telemetry import traces
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
-MAX_QUERY = 1000
 
 
 class SpanMiddleware:
@@ -44,14 +42,5 @@ def install(sender: object, connection: BaseDatabaseWrapper, **kwargs: Any) -> N
 
 
 def query_span(execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    """The text has placeholders; the values it is run with aren't looked at."""
-    if not traces.is_inside():  # of nobody's request, such as the call log's batches
-        return execute(sql, params, many, context)
-    operation = sql.lstrip("( ").partition(" ")[0].upper()[:20]
-    attributes = {
-        "db.system.name": context["connection"].vendor,  # OpenTelemetry has the same names
-        "db.operation.name": operation,
-        "db.query.text": sql[:MAX_QUERY],
-    }
-    with traces.span(operation, SpanKind.CLIENT, attributes):
+    with traces.query_span(context["connection"].vendor, sql):  # OpenTelemetry's names too
         return execute(sql, params, many, context)

@@ -43,6 +43,6 @@ def test_the_secrets_it_names_are_made(released):
 
 def test_the_connections_it_adds_up_are_those_of_the_parameters(parameters):
     given = parameters()
-    factors = (2, given.copies_at_most, given.workers, given.pool_size + 1)
+    factors = (2, given.copies_at_most, given.workers, given.pool_size + 2)
     product = " \N{MULTIPLICATION SIGN} ".join(map(str, factors))
     assert f"{product} + 15 = {given.connections_at_most} of {given.max_connections}" in TEXT

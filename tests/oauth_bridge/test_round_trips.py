@@ -14,6 +14,7 @@ from django.db.backends.utils import CursorWrapper
 
 from mcp_gateway import catalog
 from oauth_bridge import outbox
+from oauth_bridge.loop_connection import LoopConnection
 from sandbox import fixtures
 from tests.docs.markdown import tables_with
 from tests.mcp_gateway.json_rpc import McpClient
@@ -64,6 +65,12 @@ def counter(sandbox, monkeypatch) -> Counter:
         counter.note(str(sql))
         return execute(self, sql, params)
 
+    async def counted_on_loop(self, sql, parameters):
+        counter.statements.append(sql)
+        return await ask(self, sql, parameters)
+
+    ask = LoopConnection._ask
+    monkeypatch.setattr(LoopConnection, "_ask", counted_on_loop)
     monkeypatch.setattr(CursorWrapper, "execute", counted)
     monkeypatch.setattr(catalog, "LIFETIME", 60.0)
     return counter
