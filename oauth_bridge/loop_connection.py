@@ -187,7 +187,12 @@ class PostgresqlConnection:
     @classmethod
     async def open(cls) -> Self:
         wrapper = connections.create_connection(DEFAULT_DB_ALIAS)
-        ours = {"autocommit": True, "application_name": APPLICATION_NAME}
+        ours = {
+            "autocommit": True,
+            "application_name": APPLICATION_NAME,
+            # Else a firewall may forget, at night, a connection that nobody asks on.
+            "keepalives_idle": 60,
+        }
         parameters = wrapper.get_connection_params() | ours
         del parameters["cursor_factory"]  # none for loops
         connection: psycopg.AsyncConnection[Row] = await psycopg.AsyncConnection.connect(
