@@ -4,12 +4,15 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Queue
 from threading import Thread, Timer
 from typing import IO
+
+import httpx2
 
 from tests.robot import Robot, query_of
 
@@ -78,7 +81,18 @@ class Program:
 
     def _sign_in(self, page: str) -> None:
         self.opened += 1
-        self.person.get(str(self.person.authorize(page, stop_at=query_of(page)["redirect_uri"])))
+        callback = self.person.authorize(page, stop_at=query_of(page)["redirect_uri"])
+        while not self._takes(str(callback)):
+            assert self.process.poll() is None, self.output
+
+    def _takes(self, callback: str) -> bool:
+        """Some name the page a moment before they listen for its answer."""
+        try:
+            self.person.get(callback)
+        except httpx2.ConnectError:
+            time.sleep(0.05)
+            return False
+        return True
 
     def _read(self, stream: IO[str]) -> None:
         for line in stream:
