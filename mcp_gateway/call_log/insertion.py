@@ -38,7 +38,7 @@ def row_of(entry: CallLogEntry) -> dict[str, Any]:
 def statement() -> str:
     """The names in it are our models' own."""
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in FIELDS)
+    columns = ", ".join(quote(str(field.column)) for field in FIELDS)
     into = f"INSERT INTO {quote(CallLogEntry._meta.db_table)} ({columns})"
     if connection.vendor == "sqlite":
         values = ", ".join(f"json_extract(value, '$.{name}')" for name in NAMES)
