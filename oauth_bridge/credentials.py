@@ -37,13 +37,8 @@ from oauth_bridge.erasure import Part
 from oauth_bridge.errors import SecretUnreadable
 from oauth_bridge.events import Event, record_refusal
 from oauth_bridge.families import revoke_family
-from oauth_bridge.issued_tokens import (
-    DENIALS_OF_TOKEN,
-    IssuedToken,
-    find_issued_token,
-    find_without_thread,
-)
-from oauth_bridge.loop_connection import NoAnswer, close_for_this_loop, open_for_this_loop
+from oauth_bridge.issued_tokens import DENIALS_OF_TOKEN, IssuedToken, find_issued_token
+from oauth_bridge.loop_connection import close_for_this_loop, open_for_this_loop
 from oauth_bridge.minting import OPAQUE_PREFIX, REFRESH_PREFIX
 from oauth_bridge.models import (
     AccessToken,
@@ -164,9 +159,7 @@ async def find_grant(credential: Secret, resource: str, address: str | None = No
     `address` is the caller's, whose refusals are counted. Raises InvalidCredential,
     VerdictUnavailable or TooManyAttempts.
     """
-    grant = await _find_without_thread(credential, resource)
-    if grant is None:
-        grant = await ask_database(partial(_find_issued, credential, resource))
+    grant = await _find_issued(credential, resource)
     if grant is not None:
         return grant
     try:
@@ -245,29 +238,15 @@ async def connected() -> AsyncIterator[None]:
 # Credentials we issued -----------------------------------------------------------------------
 
 
-async def _find_without_thread(credential: Secret, resource: str) -> TokenGrant | None:
-    """The grant of a token that is good; None when more has to be asked."""
-    try:
-        token = await find_without_thread(credential.checksum())
-    except NoAnswer:
-        return None
+async def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
+    """The grant of a token of ours; None for a credential we have never seen."""
+    token = await find_issued_token(credential.checksum())
     if token is None:
+        await ask_database(partial(_refuse_what_we_issued, credential))
         return None
     _require_usable(token, resource)
     if is_use_due(token):
         await ask_database(partial(_note_use, token))
-    return _grant_of(token, credential)
-
-
-def _find_issued(credential: Secret, resource: str) -> TokenGrant | None:
-    """The grant of a token of ours; None for a credential we have never seen."""
-    token = find_issued_token(credential.checksum())
-    if token is None:
-        _refuse_what_we_issued(credential)
-        return None
-    _require_usable(token, resource)
-    if is_use_due(token):
-        _note_use(token)
     return _grant_of(token, credential)
 
 

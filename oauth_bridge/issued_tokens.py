@@ -1,14 +1,16 @@
 """What the database knows of an access token of ours, in one question per request."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from oauth_bridge.loop_connection import connection_of_this_loop
+from oauth_bridge.loop_connection import NoAnswer, connection_of_this_loop
 from oauth_bridge.models import AccessToken, Denial
 from oauth_bridge.prepared_query import PreparedQuery
+from oauth_bridge.threads import ask_database
 
 # A user's name is PropelAuth's id of them.
 DENIALS_OF_TOKEN = Denial.objects.of(
@@ -68,12 +70,10 @@ def _tokens_with(checksum: str) -> QuerySet[AccessToken, tuple[Any, ...]]:
 _query = PreparedQuery(_tokens_with)
 
 
-def find_issued_token(checksum: str) -> IssuedToken | None:
-    row = _query.first(checksum)
-    return None if row is None else IssuedToken(*row)
-
-
-async def find_without_thread(checksum: str) -> IssuedToken | None:
-    """The same. Raises NoAnswer."""
-    row = await connection_of_this_loop().first(_query, checksum)
+async def find_issued_token(checksum: str) -> IssuedToken | None:
+    """Raises django.db.Error."""
+    try:
+        row = await connection_of_this_loop().first(_query, checksum)
+    except NoAnswer:
+        row = await ask_database(partial(_query.first, checksum))
     return None if row is None else IssuedToken(*row)
