@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from mcp_gateway.call_log.models import CallLogEntry
 
 FIELDS = [field for field in CallLogEntry._meta.concrete_fields if not field.primary_key]
+# Of attributes and columns alike: none of them is a relation.
 NAMES = [field.attname for field in FIELDS]
 values_of = attrgetter(*NAMES)
 # The databases disagree about how these are spelled.
@@ -38,11 +39,10 @@ def row_of(entry: CallLogEntry) -> dict[str, Any]:
 def statement() -> str:
     """The names in it are our models' own."""
     quote = connection.ops.quote_name
-    columns = ", ".join(quote(str(field.column)) for field in FIELDS)
-    into = f"INSERT INTO {quote(CallLogEntry._meta.db_table)} ({columns})"
+    names = ", ".join(quote(name) for name in NAMES)
+    into = f"INSERT INTO {quote(CallLogEntry._meta.db_table)} ({names})"
     if connection.vendor == "sqlite":
         values = ", ".join(f"json_extract(value, '$.{name}')" for name in NAMES)
         return f"{into} SELECT {values} FROM json_each(%s) ORDER BY key"  # noqa: S608
-    typed = ", ".join(f"{quote(str(each.attname))} {each.db_type(connection)}" for each in FIELDS)
-    names = ", ".join(quote(name) for name in NAMES)
+    typed = ", ".join(f"{quote(each.attname)} {each.db_type(connection)}" for each in FIELDS)
     return f"{into} SELECT {names} FROM json_to_recordset(%s) AS entry({typed})"  # noqa: S608
