@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -257,8 +258,8 @@ def use(client: OAuthClient, token: str) -> None:
 def expect_only_text(place: Locator) -> None:
     """The name to the letter: no element came of it, and it reverses nothing around it."""
     expect(place).to_contain_text(HOSTILE)
-    assert place.locator("*").count() == 0
-    assert "isolate" in place.evaluate("element => getComputedStyle(element).unicodeBidi")
+    expect(place.locator("*")).to_have_count(0)
+    expect(place).to_have_css("unicode-bidi", re.compile("isolate"))
     page = place.page
     assert page.locator("img[src=x]").count() == 0
     assert page.evaluate("[...document.scripts].every(script => script.src)")
