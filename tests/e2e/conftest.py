@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.requirements import chromium
 from tests.settings import free_port
@@ -76,6 +76,7 @@ def demo_environment() -> dict[str, str]:
 def chromium_browser() -> Iterator[Browser]:
     """For one test: while Playwright runs, no other test of this thread could use asyncio."""
     executable = chromium()
+    expect.set_options(timeout=20_000)  # ms; for a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser

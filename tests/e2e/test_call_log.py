@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ import httpx2
 import pytest
 
 from sandbox import fixtures
-from tests.e2e.deployment import Deployment, deployed
+from tests.e2e.deployment import ROOT, Deployment, deployed
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.mcp_gateway.test_tools import wait_until
 
@@ -92,3 +94,21 @@ def test_a_stop_writes_down_what_has_ended(deployment: Deployment, mcp: McpClien
     deployment.process.send_signal(signal.SIGTERM)
     deployment.process.wait(30)
     assert len([entry for entry in log_of(deployment) if entry["outcome"] == "ok"]) == 30
+
+
+def test_a_reader_who_has_seen_enough_is_no_error(deployment: Deployment, mcp: McpClient):
+    """As `export_call_log | head`."""
+    mcp.call("wiv_list_workflows", limit=1)
+    command = [sys.executable, "manage.py", "export_call_log"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=deployment.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -354,7 +354,9 @@ def test_old_entries_go_and_the_rest_still_verifies(transactional_db, settings):
     assert [entry.sequence for entry in CallLogEntry.objects.order_by("sequence")] == [5, 6]
     days = CallCount.objects.filter(span="day", by="")
     assert sum(days.values_list("calls", flat=True)) == 2
-    call_command("verify_call_log", stdout=io.StringIO())
+    said = io.StringIO()
+    call_command("verify_call_log", stdout=said)
+    assert "org: 2 entries, last" in said.getvalue()
     tamper("DELETE FROM {table} WHERE sequence = 5")
     assert "entry 5: removed: 5" in findings()
 

@@ -16,7 +16,7 @@ def reader(http, sign_in) -> McpClient:
     return McpClient(http, sign_in("/mcp", scope="wiv:read").tokens["access_token"])
 
 
-def wait_until(condition, seconds: float = 5) -> None:
+def wait_until(condition, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -1,5 +1,7 @@
 """`manage.py export_call_log --format ndjson > calls.ndjson`"""
 
+import os
+import sys
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
@@ -31,8 +33,13 @@ class Command(BaseCommand):
         if options["until"]:
             entries = entries.filter(at__lt=moment(options["until"]))
         lines = export.FORMATS[options["format"]](entries, with_arguments=options["with_arguments"])
-        for line in lines:
-            self.stdout.write(line, ending="")
+        try:
+            for line in lines:
+                self.stdout.write(line, ending="")
+            self.stdout.flush()
+        except BrokenPipeError:
+            # `| head` has seen enough. Python flushes once more on its way out, and would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def moment(text: str) -> datetime:

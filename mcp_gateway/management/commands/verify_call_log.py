@@ -32,15 +32,16 @@ class Command(BaseCommand):
         organizations = self._organizations(options["organization"])
         findings = [finding for each in organizations for finding in chain.verify(each)]
         findings += self._unexpected(options["expect"])
-        ends = {
-            each.pk: {"sequence": each.last_sequence, "hash": each.last_hash}
-            for each in self._chains(organizations)
-        }
+        chains = self._chains(organizations)
         if options["json"]:
+            ends = {
+                each.pk: {"sequence": each.last_sequence, "hash": each.last_hash} for each in chains
+            }
             self.stdout.write(json.dumps(ends, indent=2))
         else:
-            for organization, end in ends.items():
-                self.stdout.write(f"{organization}: {end['sequence']} entries, last {end['hash']}")
+            for each in chains:
+                kept = each.last_sequence - each.first_sequence + 1
+                self.stdout.write(f"{each.pk}: {kept} entries, last {each.last_hash}")
         for finding in findings:
             self.stderr.write(str(finding))
         if findings:
