@@ -14,6 +14,7 @@ from tests.chaos.tally import Tally
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.oauth_client import OAuthClient
 from tests.robot import PLAIN_HTTP, Robot
+from tests.wiv_routes import SHIPPED
 
 AWAY = (502, 503, 504)
 # A person who can't get in for so long has been lost.
@@ -110,7 +111,7 @@ class Newcomers:
                     raise TimeoutError("nobody lets this person in")
                 self._tally.sign_ins["started again"] += 1
                 time.sleep(RELOAD_SECONDS)
-            assert len(McpClient(http, client.tokens["access_token"]).tool_names()) == 26
+            assert len(McpClient(http, client.tokens["access_token"]).tool_names()) == SHIPPED
             person.http.close()
 
     def _is_in(self, client: OAuthClient, person: Robot) -> bool:

@@ -10,6 +10,7 @@ from sandbox import fixtures
 from tests.mcp_gateway.event_stream import open_stream
 from tests.mcp_gateway.json_rpc import TOOLS_LIST, McpClient
 from tests.oauth_bridge.test_credentials import propelauth_jwt
+from tests.wiv_routes import SHIPPED
 
 __all__ = ["open_stream"]  # the fixture
 
@@ -59,7 +60,7 @@ def test_set_to_the_letter_no_token_that_wasnt_issued_here_is_taken(
 def test_a_token_that_may_write_may_read(client, browser, http):
     mcp = McpClient(http, client.sign_in(browser())["access_token"])
     AccessToken.objects.update(scope="wiv:write")
-    assert len(mcp.tool_names()) == 26
+    assert len(mcp.tool_names()) == SHIPPED
     assert not mcp.call("wiv_list_spaces").get("isError")
 
 

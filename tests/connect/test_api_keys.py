@@ -11,6 +11,7 @@ from sandbox import fixtures
 from tests.connect.test_connections import press
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.robot import form_to, forms_of, location_of, signed_in
+from tests.wiv_routes import SHIPPED
 
 
 def test_a_key_is_made_on_request_and_handed_over_in_the_fragment(browser, server, http):
@@ -22,7 +23,7 @@ def test_a_key_is_made_on_request_and_handed_over_in_the_fragment(browser, serve
     assert "no-store" in answer.headers["cache-control"]
     path, key = answer.headers["location"].split("#api_key=")
     assert path == "/connect"
-    assert len(McpClient(http, key).tool_names()) == 26
+    assert len(McpClient(http, key).tool_names()) == SHIPPED
     stored = EndUserApiKey.objects.get()
     assert (stored.name, stored.organization_id) == ("My laptop", fixtures.ACME)
     assert key not in str(EndUserApiKey.objects.values())

@@ -1,24 +1,18 @@
-"""One call of each of the 26 tools, and what has to come of it.
+"""One call of each shipped tool, and what has to come of it.
 
-What Wiv must receive is computed from `wiv_routes.json`, which is test data of its own and not the
-catalog; what must come back is known from the sandbox's seed. An argument "$tool.path" stands for
-a value in an earlier tool's answer.
+What Wiv must receive is computed from its routes as tests/wiv_routes.json has them; what must come
+back is known from the sandbox's seed. An argument "$tool.path" stands for a value in an earlier
+tool's answer.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sandbox import fixtures
-
-ROUTES: dict[str, dict[str, Any]] = {
-    route["name"]: route
-    for route in json.loads(Path(__file__).with_name("wiv_routes.json").read_text())
-}
+from tests.wiv_routes import ROUTES
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from playwright.sync_api import Page, expect
 
 from sandbox import fixtures
 from tests.e2e.assistant import Memory, Person, connected, oauth
-from tests.e2e.calls import ROUTES
 from tests.e2e.conftest import ADMIN_PASSWORD, Demo, screenshot
 from tests.e2e.connect_page import sign_in_at_propelauth
 from tests.e2e.test_python_sdk import WAYS, call_all
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.oauth_client import OAuthClient
 from tests.robot import Robot
+from tests.wiv_routes import ROUTES
 
 
 @pytest.mark.parametrize(("path", "mode"), WAYS)

@@ -29,6 +29,7 @@ from tests.mcp_gateway.test_tools import wait_until
 from tests.oauth_client import OAuthClient
 from tests.requirements import postgresql_url
 from tests.robot import Robot
+from tests.wiv_routes import SHIPPED
 
 pytestmark = pytest.mark.timeout(300)
 ERAS = ("2025-11-25", "2026-07-28")
@@ -255,7 +256,7 @@ def test_where_nothing_can_be_written_reads_go_on_and_writes_say_so(on_postgresq
     with caller_of(on_postgresql.url) as caller:
         refresh_token = caller.oauth.tokens["refresh_token"]
         with read_only(on_postgresql):
-            assert len(caller.mcp.tool_names()) == 26
+            assert len(caller.mcp.tool_names()) == SHIPPED
             assert not is_error(caller.call())
             refused = caller.write()
             assert is_error(refused)
@@ -299,7 +300,7 @@ def test_without_propelauth_and_wiv_calls_say_so_and_go_on_later(on_sqlite, kind
     with caller_of(on_sqlite.url) as caller:
         on_sqlite.sandbox.fault("wiv", "*", kind, status=503, times=None)
         on_sqlite.sandbox.fault("propelauth", "*", kind, status=503, times=None)
-        assert len(caller.mcp.tool_names()) == 26
+        assert len(caller.mcp.tool_names()) == SHIPPED
         assert is_error(caller.call())
         assert is_error(caller.write())
         assert httpx2.get(f"{on_sqlite.url}/readyz").status_code == 200

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sandbox import fixtures
-from tests.e2e.calls import ROUTES, calls_for, expected_request, find, resolve
+from tests.e2e.calls import calls_for, expected_request, find, resolve
 from tests.requirements import sdk1_python
+from tests.wiv_routes import ROUTES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -24,6 +24,7 @@ from tests.mcp_gateway.json_rpc import McpClient
 from tests.oauth_client import OAuthClient
 from tests.requirements import postgresql_url
 from tests.robot import Robot, form_to, forms_of, location_of, query_of
+from tests.wiv_routes import SHIPPED
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ def test_a_worker_killed_during_a_sign_in_loses_nothing(
     assert persistently(client.redeem, code).status_code == 200
     with httpx2.Client(base_url=deployment.url) as http:
         answer = persistently(McpClient(http, client.tokens["access_token"]).request, "tools/list")
-        assert len(answer.json()["result"]["tools"]) == 26
+        assert len(answer.json()["result"]["tools"]) == SHIPPED
 
 
 def test_a_tool_switched_off_is_gone_from_every_worker_within_a_second(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.calls import ROUTES
 from tests.interop.program import Program, running
 from tests.requirements import missing
+from tests.wiv_routes import ROUTES
 
 pytestmark = pytest.mark.interop
 

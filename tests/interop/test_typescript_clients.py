@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from mcp_gateway.streams import stream
 from oauth_bridge.models import AccessToken
-from tests.e2e.calls import ROUTES
 from tests.settings import free_port
+from tests.wiv_routes import ROUTES
 
 pytestmark = pytest.mark.interop
 

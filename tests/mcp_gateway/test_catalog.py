@@ -11,6 +11,7 @@ from mcp_gateway.catalog import LIFETIME, Catalog, Snapshot, read
 from mcp_gateway.errors import CatalogUnavailable
 from mcp_gateway.models import Tool
 from mcp_gateway.visibility import Viewer
+from tests.wiv_routes import READING, SHIPPED
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,7 +43,7 @@ def current(clock: Clock) -> Iterator[Current]:
 def test_tools_are_listed_in_the_order_of_their_position(current):
     names = list(current().tools)
     assert names[:2] == ["wiv_list_workflows", "wiv_get_workflow"]
-    assert len(names) == 26
+    assert len(names) == SHIPPED
 
 
 def test_a_tool_that_was_switched_off_is_gone_within_a_second(current, clock):
@@ -86,7 +87,7 @@ def test_a_row_that_can_not_be_served_is_left_out_and_logged(current, clock, cap
         broken = dict.fromkeys(broken, 7)
     Tool.objects.filter(name="wiv_list_cases").update(**broken)
     clock.now += LIFETIME
-    assert len(current().tools) == 25
+    assert len(current().tools) == SHIPPED - 1
     assert "is left out of the catalog" in caplog.text
 
 
@@ -95,7 +96,7 @@ def test_without_the_database_an_old_answer_is_not_used(current, clock):
     clock.now += LIFETIME
     with renamed_table("mcp_gateway_catalogversion"), pytest.raises(CatalogUnavailable):
         current()
-    assert len(current().tools) == 26
+    assert len(current().tools) == SHIPPED
 
 
 def test_a_dropped_connection_is_replaced(current, clock):
@@ -108,7 +109,7 @@ def test_a_dropped_connection_is_replaced(current, clock):
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     clock.now += LIFETIME
-    assert len(current().tools) == 26
+    assert len(current().tools) == SHIPPED
 
 
 def viewer(*scopes: str) -> Viewer:
@@ -117,11 +118,11 @@ def viewer(*scopes: str) -> Viewer:
 
 def test_a_token_that_may_only_read_is_not_shown_what_writes(current):
     names = {tool.name for tool in current().listed_for(viewer("wiv:read"))}
-    assert len(names) == 22
+    assert len(names) == READING
     assert "wiv_start_execution" not in names
 
 
-@pytest.mark.parametrize(("scopes", "count"), [(["wiv:write"], 26), (["other"], 0), ([], 0)])
+@pytest.mark.parametrize(("scopes", "count"), [(["wiv:write"], SHIPPED), (["other"], 0), ([], 0)])
 def test_writing_includes_reading(current, scopes, count):
     assert len(current().listed_for(viewer(*scopes))) == count
 

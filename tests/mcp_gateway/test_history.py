@@ -27,6 +27,7 @@ from mcp_gateway.models import (
 from mcp_gateway.seed import read_definitions, synchronize
 from tests.mcp_gateway.test_admin import csrf_token, signed_in
 from tests.mcp_gateway.test_models import make_tool
+from tests.wiv_routes import SHIPPED
 
 pytestmark = pytest.mark.django_db
 
@@ -276,7 +277,7 @@ def test_the_admin_is_named_with_the_click(administrator, tool):
 
 def test_sync_tools_is_named():
     synchronize(read_definitions())
-    assert ToolRevision.objects.count() == 26
+    assert ToolRevision.objects.count() == SHIPPED
     assert not ToolRevision.objects.exclude(cause=Cause.SYNC, user=None).exists()
 
 

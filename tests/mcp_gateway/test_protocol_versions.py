@@ -11,6 +11,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from tests.mcp_gateway.json_rpc import MODERN_META, modern_headers
+from tests.wiv_routes import SHIPPED
 
 BOTH_ERAS = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
 BOTH_TRANSPORTS = pytest.mark.parametrize("path", ["/mcp", "/sse"])
@@ -34,7 +35,7 @@ async def connected(server: str, path: str, api_key: str, mode: str) -> AsyncIte
 @pytest.mark.anyio
 async def test_a_client_lists_and_calls(server, api_key, path, mode):
     async with connected(server, path, api_key, mode) as client:
-        assert len((await client.list_tools()).tools) == 26
+        assert len((await client.list_tools()).tools) == SHIPPED
         result = await client.call_tool("wiv_list_workflows", {"search": "monthly"})
         assert not result.is_error
         assert result.structured_content["data"][0]["workflow_id"] == "wf_7f3a"
@@ -59,7 +60,7 @@ def test_each_older_version_is_spoken(mcp, version):
     }
     assert mcp.request("initialize", params).json()["result"]["protocolVersion"] == version
     mcp.headers = {"MCP-Protocol-Version": version}
-    assert len(mcp.tool_names()) == 26
+    assert len(mcp.tool_names()) == SHIPPED
 
 
 @pytest.mark.requirement("MCP 2026-07-28 Discovery")

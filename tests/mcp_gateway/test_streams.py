@@ -21,6 +21,7 @@ from sandbox import fixtures
 from tests.mcp_gateway.event_stream import INITIALIZE
 from tests.mcp_gateway.json_rpc import McpClient
 from tests.mcp_gateway.test_tools import wait_until
+from tests.wiv_routes import SHIPPED
 
 # Seconds. By itself a stream goes on for an hour.
 SOON = 10
@@ -85,7 +86,7 @@ def test_a_client_hears_that_the_tools_changed(open_stream, api_key):
     with open_stream(api_key) as stream:
         capabilities = stream.initialize()["capabilities"]
         assert capabilities["tools"] == {"listChanged": True}
-        assert len(stream.request("tools/list")["result"]["tools"]) == 26
+        assert len(stream.request("tools/list")["result"]["tools"]) == SHIPPED
         Tool.objects.filter(name="wiv_list_spaces").update(title="Changed")
         titles: set[str] = set()
         while "Changed" not in titles:  # the first may announce the test's own new catalog

@@ -5,6 +5,7 @@ from django.core.management import call_command
 
 from mcp_gateway.models import CatalogVersion, Source, Tool, ToolRevision
 from mcp_gateway.seed import Change, read_definitions, synchronize
+from tests.wiv_routes import SHIPPED
 
 pytestmark = pytest.mark.django_db
 
@@ -18,8 +19,8 @@ def writes(changes: list[Change]) -> list[Change]:
     return [change for change in changes if change.writes]
 
 
-def test_the_catalog_has_the_26_tools_and_each_may_be_served(catalog):
-    assert Tool.objects.count() == 26
+def test_the_catalog_has_a_tool_for_each_route_and_each_may_be_served(catalog):
+    assert Tool.objects.count() == SHIPPED
     for tool in Tool.objects.all():
         tool.clean_fields()
         tool.clean()
@@ -88,12 +89,12 @@ def test_check_writes_nothing_and_says_by_its_exit_code(capsys):
         call_command("sync_tools", "--check")
     assert exit_.value.code == 1
     assert not Tool.objects.exists()
-    assert "26 created" in capsys.readouterr().out
+    assert f"{SHIPPED} created" in capsys.readouterr().out
 
 
 def test_check_passes_when_nothing_would_change(catalog, capsys):
     call_command("sync_tools", "--check")
-    assert "26 unchanged" in capsys.readouterr().out
+    assert f"{SHIPPED} unchanged" in capsys.readouterr().out
 
 
 def test_the_command_names_what_it_changed(catalog, capsys):
@@ -105,7 +106,7 @@ def test_the_command_names_what_it_changed(catalog, capsys):
 def test_a_dry_run_writes_nothing_and_succeeds(capsys):
     call_command("sync_tools", "--dry-run")
     assert not Tool.objects.exists()
-    assert "26 created" in capsys.readouterr().out
+    assert f"{SHIPPED} created" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("flags", [[], ["--dry-run"]])

@@ -8,6 +8,7 @@ import pytest
 from mcp_gateway.models import Tool
 from sandbox import fixtures
 from tests.mcp_gateway.json_rpc import MODERN_META, McpClient, modern_headers
+from tests.wiv_routes import READING, SHIPPED
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def wait_until(condition, seconds: float = 20) -> None:
 # Listing ---------------------------------------------------------------------------------------
 
 
-def test_all_26_tools_are_listed_in_order(mcp):
+def test_all_tools_are_listed_in_order(mcp):
     names = mcp.tool_names()
-    assert len(names) == 26
+    assert len(names) == SHIPPED
     assert names[0] == "wiv_list_workflows"
 
 
@@ -78,7 +79,7 @@ def test_a_tool_that_is_switched_off_is_unknown_within_a_second(mcp, monkeypatch
 
 def test_what_the_token_may_not_do_is_not_listed(reader):
     names = reader.tool_names()
-    assert len(names) == 22
+    assert len(names) == READING
     assert "wiv_start_execution" not in names
 
 

@@ -13,6 +13,7 @@ from mcp_gateway.seed import read_definitions, synchronize
 from mcp_gateway.transfer import MAX_FILE_BYTES
 from tests.mcp_gateway.test_admin import csrf_token, signed_in
 from tests.mcp_gateway.test_models import make_tool
+from tests.wiv_routes import SHIPPED
 
 pytestmark = pytest.mark.django_db
 
@@ -70,7 +71,7 @@ def test_a_catalog_that_comes_back_changes_nothing(administrator):
     tool.availability.create(role="Admin", enabled=False)
     FormerName.objects.create(name="wiv_cases", tool=tool, note="Renamed.")
     page = bring(administrator, administrator.get(EXPORT).content)
-    assert "0 added, 0 changed, 26 unchanged, 0 here but not in the file" in page
+    assert f"0 added, 0 changed, {SHIPPED} unchanged, 0 here but not in the file" in page
     assert "There is nothing to import." in page
 
 
@@ -90,7 +91,7 @@ def test_a_catalog_moves_to_an_empty_server_whole(administrator):
     page = confirm(administrator, bring(administrator, before))
     assert "Imported: 28 added, 0 changed, 0 deleted." in page
     assert administrator.get(EXPORT).content == before
-    assert Tool.objects.filter(source=Source.CATALOG).count() == 26
+    assert Tool.objects.filter(source=Source.CATALOG).count() == SHIPPED
 
 
 def test_credentials_and_what_is_about_this_server_stay_here(administrator, tool):
@@ -166,7 +167,7 @@ def test_a_shipped_tool_is_not_deleted_by_an_import(administrator):
     review = bring(administrator, catalog())
     assert "Delete " not in review
     confirm(administrator, review, delete=[shipped.pk])
-    assert Tool.objects.count() == 26
+    assert Tool.objects.count() == SHIPPED
 
 
 def test_a_catalog_that_changed_meanwhile_is_looked_at_again(administrator, tool):

@@ -14,6 +14,7 @@ from tests.mcp_gateway.json_rpc import McpClient
 from tests.mcp_gateway.test_admin import form_data
 from tests.mcp_gateway.test_tools import wait_until
 from tests.oauth_client import OAuthClient
+from tests.wiv_routes import READING, SHIPPED
 
 pytestmark = pytest.mark.filterwarnings("error")
 NAME = "wiv_list_spaces"
@@ -90,8 +91,8 @@ def test_a_token_of_ours_carries_the_role_of_its_last_refresh(client, browser, h
 @pytest.mark.parametrize(
     ("path", "count"),
     [
-        ("/mcp", 26),
-        ("/mcp/readonly", 22),
+        ("/mcp", SHIPPED),
+        ("/mcp/readonly", READING),
         ("/mcp/x/spaces", 3),
         ("/mcp/x/spaces/", 3),
         ("/mcp/x/workflows/readonly", 4),
@@ -108,8 +109,8 @@ def test_a_url_serves_its_part_of_the_catalog_and_nothing_else(connect, path, co
 def test_each_is_given_their_own_list_whoever_asked_before(connect):
     everything, reading = connect(), connect(path="/mcp/readonly")
     for _ in range(2):
-        assert len(everything.tool_names()) == 26
-        assert len(reading.tool_names()) == 22
+        assert len(everything.tool_names()) == SHIPPED
+        assert len(reading.tool_names()) == READING
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_a_long_list_comes_in_pages_that_follow_on(connect, settings):
         if cursor is None:
             break
         Tool.objects.filter(name=names[-1]).update(enabled=False)  # the list moves under it
-    assert len(names) == len(set(names)) == 26
+    assert len(names) == len(set(names)) == SHIPPED
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "bnVsbA==", "WzEsMl0=", "é"])

@@ -11,6 +11,7 @@ from oauth_bridge import outbox, own_credentials
 from oauth_bridge.models import AccessToken, Application, EndUserApiKey, User
 from sandbox import fixtures
 from tests.mcp_gateway.json_rpc import McpClient
+from tests.wiv_routes import SHIPPED
 
 BOTH_KINDS = pytest.mark.parametrize("kind", ["api_key", "opaque"])
 VALIDATE = "/api/backend/v1/end_user_api_keys/validate"
@@ -42,7 +43,7 @@ def test_the_first_call_with_a_fresh_token_asks_propelauth_nothing(
     settings.ACCESS_TOKEN_KIND = kind
     token = client.sign_in(browser())["access_token"]
     sandbox.forget_requests()
-    assert len(gateway(token).tool_names()) == 26
+    assert len(gateway(token).tool_names()) == SHIPPED
     assert gateway(token).call("wiv_list_workflows")["structuredContent"]["total"] > 0
     [to_wiv] = sandbox.requests("wiv")
     assert "x-api-key" in to_wiv["headers"]

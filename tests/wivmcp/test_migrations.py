@@ -23,6 +23,7 @@ from tests.requirements import missing
 from tests.robot import Robot, form_to
 from tests.settings import free_port
 from tests.stand_ins import wait_until_answers
+from tests.wiv_routes import SHIPPED
 
 OURS = ("oauth_bridge", "mcp_gateway", "connect")
 # Old code would miss what these take away.
@@ -144,7 +145,7 @@ def use(url: str) -> None:
     with httpx2.Client(base_url=url, timeout=60) as http:
         client.sign_in(robot)
         mcp = McpClient(http, client.tokens["access_token"])
-        assert len(mcp.tool_names()) == 26
+        assert len(mcp.tool_names()) == SHIPPED
         assert not mcp.call("wiv_list_workflows").get("isError")
         written = mcp.call(
             "wiv_start_execution", workflow_id=fixtures.MONTHLY_REPORT, trigger_event={"n": 1}
@@ -152,7 +153,7 @@ def use(url: str) -> None:
         assert not written.get("isError")
         assert client.refresh().status_code == 200
         refreshed = McpClient(http, client.tokens["access_token"])
-        assert len(refreshed.tool_names()) == 26
+        assert len(refreshed.tool_names()) == SHIPPED
     robot.close()
     client.http.close()
 
