@@ -4,7 +4,6 @@ aiohttp takes a fifth to an eighth of httpx2's processor time, which was the lar
 a call (docs/decisions.md); nobody else here knows it.
 """
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,9 +55,7 @@ class HttpClient:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             # How many there are is bounded where calls wait for their turn: bulkheads.py.
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=IDLE_SECONDS, ssl=ssl.create_default_context()
-            ),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT.total_seconds()),
             # One person's cookie may not go along with another's request.
             cookie_jar=aiohttp.DummyCookieJar(),
