@@ -110,9 +110,10 @@ class AnswerRule:
         if untrusted := fields_with_text(value, self.untrusted_fields):
             notes.append(untrusted_note(untrusted))
         shaped = self._projected(without_invisible(value, text, self.untrusted_fields))
-        if notes or self.projection is not None:
+        is_too_long = shaped is value and size_of(text) > self.max_bytes
+        if not is_too_long and (notes or self.projection is not None):
             text = compact(with_notes(shaped, notes))
-        if size_of(text) > self.max_bytes:
+        if is_too_long or size_of(text) > self.max_bytes:
             shaped, cuts = cut_to_fit(shaped, self.max_bytes - NOTE_BYTES - size_of(compact(notes)))
             notes.extend(self._cut_note(cut, arguments) for cut in told(cuts))
             text = compact(with_notes(shaped, notes))
@@ -272,7 +273,8 @@ def fewer_rows(value: Any, max_bytes: int, cuts: list[Cut], path: tuple[str, ...
     for at, rows in longest_first(value):
         if excess <= 0:
             return value
-        kept = leading(rows, json_size(rows) - excess)
+        around = json_size(replaced(value, at, [])) - len("[]")
+        kept = leading(rows, max_bytes - around)
         if len(kept) < len(rows):
             cuts.append(Cut((*path, *at), len(kept), len(rows)))
             value = replaced(value, at, kept)
@@ -287,7 +289,8 @@ def fewer_rows(value: Any, max_bytes: int, cuts: list[Cut], path: tuple[str, ...
 
 def longest_first(value: Any) -> list[tuple[tuple[str, ...], list[Any]]]:
     """The lists that aren't inside another list, each with its path."""
-    return sorted(lists_in(value, ()), key=lambda found: -json_size(found[1]))
+    lists = list(lists_in(value, ()))
+    return sorted(lists, key=lambda found: -json_size(found[1])) if len(lists) > 1 else lists
 
 
 def lists_in(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
