@@ -100,9 +100,12 @@ class CallLog:
                 time.sleep(RETRY_SECONDS)
 
     def _write_what_waits(self) -> None:
+        """What comes in meanwhile is left for the next time: a few cost as much as hundreds."""
         with self._writing:
+            left = len(self._waiting)
             try:
-                while batch := self._take():
+                while left > 0 and (batch := self._take()):
+                    left -= len(batch)
                     self._write(batch)
             finally:
                 connections.close_all()  # back to the pool
