@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from tests.wiv_routes import SHIPPED
+
 if TYPE_CHECKING:
     from tests.robot import Robot
 
@@ -81,7 +83,7 @@ async def run_assistant(url: str, robot: "Robot", watch: Stopwatch) -> None:
         httpx2.AsyncClient(auth=auth, event_hooks=hooks, timeout=30) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http)) as client,
     ):
-        assert len((await client.list_tools()).tools) == 26
+        assert len((await client.list_tools()).tools) == SHIPPED
         answer = await client.call_tool("wiv_list_workflows", {})
         assert not answer.is_error, answer
 

@@ -105,7 +105,7 @@ COPIES_OF_IT = """
 
 QUESTIONS = {
     "tools": Question(
-        CALL, [Size("26 tools"), Size("1,000 tools", fill=partial(more_tools, 1000))]
+        CALL, [Size("the shipped tools"), Size("1,000 tools", fill=partial(more_tools, 1000))]
     ),
     "tokens": Question(
         CALL,

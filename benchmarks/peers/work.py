@@ -1,6 +1,6 @@
 """What is asked of every server, and what a right answer is?
 
-One bearer token, `tools/list` of the 26 tools that the gateway ships with, and
+One bearer token, `tools/list` of the tools that the gateway ships with, and
 `tools/call wiv_list_workflows`, which takes one GET of the upstream; each as a client of 2026-07-28
 and one of 2025-11-25 sends it.
 """
@@ -100,7 +100,7 @@ def tools() -> list[dict[str, Any]]:
 
 
 def openapi_document(upstream: str) -> dict[str, Any]:
-    """The same 26 operations of the REST API, for servers that are made from such a document."""
+    """The same operations of the REST API, for servers that are made from such a document."""
     paths: dict[str, dict[str, Any]] = {}
     for row in catalog():
         paths.setdefault(row["path_template"], {})[row["http_method"].lower()] = operation(row)

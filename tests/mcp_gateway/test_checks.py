@@ -35,7 +35,8 @@ def test_an_origin_that_could_never_match_is_named(settings, origin):
     "name",
     [
         *("MCP_MAX_BODY_BYTES", "MCP_MAX_HEADER_BYTES", "WIV_MAX_RESPONSE_BYTES"),
-        *("MAX_ARGUMENT_BYTES", "MAX_CONNECTIONS"),
+        *("WIV_CALLS_PER_TOOL", "MAX_ARGUMENT_BYTES", "MAX_CONNECTIONS"),
+        *("SSE_STREAMS_PER_USER", "SSE_STREAMS_PER_WORKER"),
     ],
 )
 def test_a_limit_of_nothing_is_named(settings, name):

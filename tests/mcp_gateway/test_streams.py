@@ -350,7 +350,7 @@ def test_a_client_that_comes_back_may_go_on_without_a_handshake(open_stream, api
     """As EventSource does: TypeScript SDK 1.x."""
     with open_stream(api_key) as opened:
         tools = opened.request("tools/list")["result"]["tools"]
-        assert len(tools) == 26
+        assert len(tools) == SHIPPED
         Tool.objects.filter(name="wiv_list_spaces").update(title="Changed")
         assert opened.next_message()["method"] == "notifications/tools/list_changed"
 
