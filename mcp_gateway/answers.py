@@ -110,10 +110,12 @@ class AnswerRule:
         if untrusted := fields_with_text(value, self.untrusted_fields):
             notes.append(untrusted_note(untrusted))
         shaped = self._projected(without_invisible(value, text, self.untrusted_fields))
-        is_too_long = shaped is value and size_of(text) > self.max_bytes
-        if not is_too_long and (notes or self.projection is not None):
+        size = size_of(text)
+        is_too_long = shaped is value and size > self.max_bytes  # whatever is noted
+        if (notes or self.projection is not None) and not is_too_long:
             text = compact(with_notes(shaped, notes))
-        if is_too_long or size_of(text) > self.max_bytes:
+            size = size_of(text)
+        if size > self.max_bytes:
             shaped, cuts = cut_to_fit(shaped, self.max_bytes - NOTE_BYTES - size_of(compact(notes)))
             notes.extend(self._cut_note(cut, arguments) for cut in told(cuts))
             text = compact(with_notes(shaped, notes))

@@ -20,7 +20,8 @@ FORGET_AT_ONCE = 5_000
 def append(organization_id: str, entries: Sequence[CallLogEntry]) -> None:
     """Adds them in this order. One writer at a time: the chain's row is locked."""
     with transaction.atomic():
-        chain = _locked(organization_id)
+        chains = CallChain.objects.select_for_update()
+        chain, _ = chains.get_or_create(organization_id=organization_id)
         for entry in entries:
             entry.sequence = chain.last_sequence + 1
             entry.previous_hash = chain.last_hash
@@ -29,14 +30,6 @@ def append(organization_id: str, entries: Sequence[CallLogEntry]) -> None:
         insert(entries)
         chain.save(update_fields=["last_sequence", "last_hash"])
         counts.add(entries)
-
-
-def _locked(organization_id: str) -> CallChain:
-    chains = CallChain.objects.select_for_update()
-    if (chain := chains.filter(organization_id=organization_id).first()) is not None:
-        return chain
-    CallChain.objects.get_or_create(organization_id=organization_id)
-    return chains.get(organization_id=organization_id)
 
 
 @dataclass(frozen=True, slots=True)
